@@ -1,0 +1,36 @@
+/** `npm run migrate [-- up | down | status]`: the schema of the configured database; up is the default, down takes one migration back. */
+import { pino } from 'pino'
+import { readConfig } from '../src/config.ts'
+import { migrateDown, migrateUp, migrationStatus } from '../src/database/migrate.ts'
+import { openDatabase } from '../src/database/open.ts'
+import { StartError } from '../src/start-error.ts'
+
+const commands = {
+  up: async db => report('done', await migrateUp(db), 'The schema is up to date.'),
+  down: async db => report('taken back', await migrateDown(db), 'There is nothing to take back.'),
+  status: async db => {
+    for (const { name, executedAt } of await migrationStatus(db)) {
+      console.log(`${name}\t${executedAt?.toISOString() ?? 'pending'}`)
+    }
+  },
+} satisfies Record<string, (db: Awaited<ReturnType<typeof openDatabase>>['kysely']) => Promise<void>>
+
+function report(what: string, names: string[], nothing: string): void {
+  console.log(names.length === 0 ? nothing : names.map(name => `${name}\t${what}`).join('\n'))
+}
+
+const command = process.argv[2] ?? 'up'
+try {
+  if (!Object.hasOwn(commands, command)) throw new StartError(`There is no ${command}: use up, down or status.`)
+  const config = readConfig()
+  const database = await openDatabase(
+    { databaseUrl: config.DATABASE_URL, dataDir: config.DATA_DIR, poolSize: 1 },
+    pino({ level: config.LOG_LEVEL }),
+  )
+  console.log(database.description)
+  await commands[command as keyof typeof commands](database.kysely)
+  await database.close()
+} catch (error) {
+  console.error(error instanceof StartError ? error.message : `Migration failed: ${(error as Error).message}`)
+  process.exit(1)
+}

@@ -1,0 +1,80 @@
+/** A throw-away PostgreSQL cluster from the installed binaries, reachable through a Unix socket only. */
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chownSync, existsSync, globSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+
+export interface Cluster {
+  /** Connection string of the superuser, for the database `postgres`. */
+  url: string
+  stop(): Promise<void>
+}
+
+/** Makes and starts a cluster in a temporary folder; `stop` ends it and removes the folder. */
+export async function startCluster(): Promise<Cluster> {
+  const bin = findBinaries()
+  const owner = clusterOwner()
+  const folder = mkdtempSync(join(tmpdir(), 'postgres-'))
+  if (owner !== undefined) chownSync(folder, owner.uid, owner.gid)
+  const data = join(folder, 'data')
+  const asOwner = { ...owner, cwd: folder }
+
+  execFileSync(join(bin, 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-sync'], {
+    ...asOwner,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  // No TCP, so no port to collide; no fsync, for nobody keeps these data.
+  const settings = ['listen_addresses=', `unix_socket_directories=${folder}`, 'fsync=off', 'log_min_messages=log']
+  const server = spawn(join(bin, 'postgres'), ['-D', data, ...settings.flatMap(setting => ['-c', setting])], {
+    ...asOwner,
+    stdio: ['ignore', 'ignore', 'pipe'],
+    // A Ctrl-C on the terminal is for the tests; they stop the cluster when they end.
+    detached: true,
+  })
+  const exited = once(server, 'exit')
+  await isReady(server.stderr, exited)
+  return {
+    url: `postgresql://postgres@/postgres?host=${encodeURIComponent(folder)}`,
+    async stop() {
+      server.kill('SIGINT')
+      await exited
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function isReady(stderr: NodeJS.ReadableStream, exited: Promise<unknown>): Promise<void> {
+  const lines: string[] = []
+  const ready = new Promise<true>(resolve => {
+    createInterface(stderr).on('line', line => {
+      lines.push(line)
+      if (line.includes('ready to accept connections')) resolve(true)
+    })
+  })
+  if ((await Promise.race([ready, exited])) !== true) throw new Error(`PostgreSQL did not start:\n${lines.join('\n')}`)
+}
+
+/** The folder with initdb and postgres: the one on PATH (links followed), or the newest of Debian's. */
+function findBinaries(): string {
+  const onPath = (process.env.PATH ?? '')
+    .split(delimiter)
+    .map(folder => join(folder, 'initdb'))
+    .filter(existsSync)
+  const debian = globSync('/usr/lib/postgresql/*/bin/initdb').sort((a, b) =>
+    b.localeCompare(a, 'en', { numeric: true }),
+  )
+  const found = [...onPath.map(file => realpathSync(file)), ...debian]
+    .map(dirname)
+    .find(bin => existsSync(join(bin, 'postgres')))
+  if (found === undefined) throw new Error('No PostgreSQL server binaries found: install PostgreSQL 15 or newer.')
+  return found
+}
+
+/** PostgreSQL refuses to run as root; its package's user does instead. */
+function clusterOwner(): { uid: number; gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined
+  const id = (flag: string) => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }))
+  return { uid: id('-u'), gid: id('-g') }
+}

@@ -1,0 +1,12 @@
+// Runs before every npm script, on any Node: says which one is needed instead of failing on TypeScript.
+import { readFileSync } from 'node:fs'
+
+const { engines } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+const oldest = Number(engines.node.replace('>=', ''))
+if (Number.parseInt(process.versions.node, 10) < oldest) {
+  console.error(
+    `Node ${oldest} or newer is needed, and this is ${process.versions.node}. ` +
+      '`npm ci` brings a suitable one along, unless it is told to leave out install scripts or devDependencies.',
+  )
+  process.exit(1)
+}

@@ -1,0 +1,130 @@
+/** The one Fastify instance: everything between the socket and the handlers, in request order. */
+import { randomUUID } from 'node:crypto'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify'
+import { parseBodies } from './contract/body.ts'
+import { registerDocuments } from './contract/documents.ts'
+import { loadContract, type Operation } from './contract/load.ts'
+import { registerOperations, supportAllMethods } from './contract/routes.ts'
+import type { Database } from './database/open.ts'
+import { createClientErrorHandler, createErrorHandler, refuse } from './errors.ts'
+import { handlers } from './handlers.ts'
+import { Problem } from './problem.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    operation?: Operation
+  }
+  interface FastifyRequest {
+    /** The problem that was sent in answer, for the log. */
+    problem: Problem | null
+  }
+}
+
+export interface AppOptions {
+  database: Database
+  logger: FastifyBaseLogger
+  /** Within how many milliseconds a request must have arrived whole. */
+  requestTimeout: number
+}
+
+/** Builds the service; the caller listens and closes. */
+export async function buildApp({ database, logger, requestTimeout }: AppOptions): Promise<FastifyInstance> {
+  const contract = await loadContract(handlers)
+  const limits = contract.document['x-limits']
+  const requestId = requestIdReader(contract.document.components.schemas.RequestId)
+  const handleError = createErrorHandler(limits, logger)
+
+  const app = Fastify({
+    loggerInstance: logger,
+    // One line per request, written below; no child logger for each.
+    logController: new LogController({ disableRequestLogging: true }),
+    childLoggerFactory: parent => parent,
+    genReqId: request => requestId(request.headers['x-request-id']),
+    bodyLimit: limits.body_bytes,
+    // The contract bounds parameters, the header limit bounds the path.
+    routerOptions: { maxParamLength: limits.header_bytes },
+    // While closing, requests on open connections are still served; their connections close after them.
+    return503OnClosing: false,
+    requestTimeout,
+    http: {
+      maxHeaderSize: limits.header_bytes,
+      headersTimeout: requestTimeout,
+      requestTimeout,
+      connectionsCheckingInterval: Math.min(1000, requestTimeout),
+      // Node's own answer to a missing Host has no body; the hook below has one.
+      requireHostHeader: false,
+    },
+    // Bad URLs have no route, and so no hooks.
+    frameworkErrors: (error, request, reply) => {
+      handleError(error, request, reply)
+      logRequest(request, reply)
+    },
+    clientErrorHandler: createClientErrorHandler(limits, logger),
+  })
+  app.server.on('connect', (request, socket) => {
+    const id = requestId(request.headers['x-request-id'])
+    refuse(
+      socket as never,
+      new Problem('method_not_allowed', 'This server is no proxy.', { headers: { allow: '' } }),
+      id,
+    )
+  })
+  // Fastify answers the request; the hook below sees what was expected.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
+
+  app.decorateRequest('problem', null)
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id)
+    const { host, expect } = request.headers
+    if (host === undefined && request.raw.httpVersion === '1.1') {
+      throw new Problem('malformed_request', 'HTTP/1.1 requests need a Host header.')
+    }
+    if (expect !== undefined && expect.toLowerCase() !== '100-continue') {
+      throw new Problem('expectation_failed', 'The only expectation that is met here is 100-continue.')
+    }
+  })
+  app.addHook('onResponse', async (request, reply) => logRequest(request, reply))
+  app.setErrorHandler(handleError)
+  app.setNotFoundHandler(async request => {
+    throw new Problem(
+      'route_not_found',
+      `There is nothing at this path; ${request.method} needs one of the contract's.`,
+    )
+  })
+
+  supportAllMethods(app)
+  parseBodies(app)
+  registerOperations(app, contract, database)
+  await registerDocuments(app, contract)
+  return app
+}
+
+/** The caller's id where it is one that the contract allows (others are refused later, under an id of our own). */
+function requestIdReader({ pattern, maxLength }: { pattern: string; maxLength: number }) {
+  const allowed = new RegExp(pattern)
+  return (sent: string | string[] | undefined): string =>
+    typeof sent === 'string' && sent.length <= maxLength && allowed.test(sent) ? sent : randomUUID()
+}
+
+/** One line for each request, without bodies, query or credentials. */
+function logRequest(request: FastifyRequest, reply: FastifyReply): void {
+  const { statusCode } = reply
+  request.log[statusCode >= 500 ? 'error' : 'info'](
+    {
+      request_id: request.id,
+      operation_id: request.routeOptions.config.operation?.operationId,
+      method: request.method,
+      path: request.url.split('?', 1)[0],
+      status: statusCode,
+      duration_ms: Math.round(reply.elapsedTime * 1000) / 1000,
+      problem: request.problem?.code,
+    },
+    'request',
+  )
+}

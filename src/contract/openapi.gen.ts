@@ -1,0 +1,757 @@
+// Generated from openapi/openapi.yaml by `npm run generate`. Do not edit.
+export interface paths {
+    "/api/{user_id}/tasks": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description Whose tasks. */
+                user_id: components["parameters"]["UserId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * List tasks
+         * @description One page of the user's tasks, completed ones included unless `completed` filters them. Follow `next_cursor`
+         *     (or the `Link` header with `rel="next"`) until it is null. Pages are cut by key, not by position: a task
+         *     that exists, with an unchanged sort key, for as long as the paging lasts is seen exactly once, whatever others write meanwhile.
+         */
+        get: operations["listTasks"];
+        put?: never;
+        /**
+         * Create a task
+         * @description The server makes the `id` (a UUID, version 7) unless the client sends one of its own. A client that chooses the id can
+         *     repeat the request safely: the second one is 409.
+         */
+        post: operations["createTask"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/{user_id}/tasks/{id}": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description Whose tasks. */
+                user_id: components["parameters"]["UserId"];
+                /** @description The task's id, in upper or lower case. */
+                id: components["parameters"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Get a task
+         * @description The task as it is now.
+         */
+        get: operations["getTask"];
+        /**
+         * Replace a task
+         * @description Takes every field that a client may write, all of them required, so that nothing is wiped by leaving it out. A
+         *     replacement that equals what is stored changes nothing: same `revision`, same timestamps.
+         */
+        put: operations["replaceTask"];
+        post?: never;
+        /**
+         * Delete a task
+         * @description Afterwards the task is 404. Its `id` stays taken.
+         */
+        delete: operations["deleteTask"];
+        options?: never;
+        head?: never;
+        /**
+         * Update a task
+         * @description A JSON merge patch (RFC 7396), under its own media type or as plain JSON: a field that is absent is kept, `null` clears.
+         *     A patch that changes nothing leaves `revision` and timestamps as they are.
+         */
+        patch: operations["updateTask"];
+        trace?: never;
+    };
+    "/api/{user_id}/tasks/{id}/complete": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description Whose tasks. */
+                user_id: components["parameters"]["UserId"];
+                /** @description The task's id, in upper or lower case. */
+                id: components["parameters"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Mark a task completed or open
+         * @description Without a body it toggles. With `{"completed": true}` or `{"completed": false}` it sets, which is safe to repeat:
+         *     setting what already holds changes nothing, neither `revision` nor timestamps.
+         */
+        patch: operations["completeTask"];
+        trace?: never;
+    };
+    "/health": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Can the service do its work
+         * @description Whether the service can write to its database, found out by writing to it. For load balancers.
+         */
+        get: operations["getHealth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/health/live": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Is the process alive
+         * @description Answers as long as the process can answer at all. It never touches the database. For restarting what hangs.
+         */
+        get: operations["getLiveness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        UserId: string;
+        /** Format: uuid */
+        TaskIdInput: string;
+        RequestId: string;
+        /** @description What is to be done. Stored exactly as sent. */
+        Title: string;
+        /** @description More about it, or null. Stored exactly as sent. */
+        Description: string | null;
+        /**
+         * Format: date-time
+         * @description RFC 3339, UTC, with milliseconds.
+         */
+        Timestamp: string;
+        /**
+         * Format: date-time
+         * @description RFC 3339, UTC, with milliseconds; or null.
+         */
+        NullableTimestamp: string | null;
+        /** @description A task as it is stored. */
+        Task: {
+            /**
+             * Format: uuid
+             * @description In lower case. Version 7 where the server made it.
+             */
+            id: string;
+            user_id: components["schemas"]["UserId"];
+            title: components["schemas"]["Title"];
+            description: components["schemas"]["Description"];
+            /** @description Whether it is done. */
+            completed: boolean;
+            completed_at: components["schemas"]["NullableTimestamp"];
+            created_at: components["schemas"]["Timestamp"];
+            updated_at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description The number of the write, among all writes of this user, that made the task what it is. Every write takes the next number.
+             */
+            revision: number;
+        };
+        /** @description A page of tasks. */
+        TaskPage: {
+            /** @description The tasks of this page, in order. */
+            data: components["schemas"]["Task"][];
+            /** @description Send it as `cursor` for the next page; null on the last one. */
+            next_cursor: string | null;
+        };
+        /** @description A task to create. */
+        TaskCreate: {
+            id?: components["schemas"]["TaskIdInput"];
+            title: components["schemas"]["Title"];
+            description?: components["schemas"]["Description"];
+            /**
+             * @description Whether it is done already.
+             * @default false
+             */
+            completed?: boolean;
+        };
+        /** @description Every field that a client may write. */
+        TaskReplace: {
+            title: components["schemas"]["Title"];
+            description: components["schemas"]["Description"];
+            /** @description Whether it is done. */
+            completed: boolean;
+        };
+        /** @description The fields to change. */
+        TaskUpdate: {
+            title?: components["schemas"]["Title"];
+            description?: components["schemas"]["Description"];
+            /** @description Whether it is done. */
+            completed?: boolean;
+        };
+        /** @description What the task shall be. */
+        TaskCompletion: {
+            /** @description Whether it is done. */
+            completed: boolean;
+        };
+        /** @description The answer of a healthy service. */
+        Health: {
+            /**
+             * @description Always `ok`; anything else is a problem with another status.
+             * @enum {string}
+             */
+            status: "ok";
+        };
+        /** @description An error (RFC 9457). */
+        Problem: {
+            /**
+             * Format: uri-reference
+             * @description Names the kind of problem; `/problems/` and the code.
+             */
+            type: string;
+            /** @description The kind of problem in a few words; the same for every occurrence. */
+            title: string;
+            /**
+             * Format: int32
+             * @description The HTTP status.
+             */
+            status: number;
+            /** @description What is wrong with this request and what to do about it, for people. */
+            detail: string;
+            /**
+             * Format: uri-reference
+             * @description This occurrence; `/requests/` and the request's id.
+             */
+            instance: string;
+            code: components["schemas"]["ProblemCode"];
+            /** @description Every broken rule, with `validation_failed` only; where there are more than fit, `detail` says how many there are. */
+            errors?: components["schemas"]["ValidationError"][];
+        };
+        /**
+         * @description The kind of problem, for programs. Codes are never renamed.
+         * @enum {string}
+         */
+        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "content_too_large" | "unsupported_media_type" | "expectation_failed" | "headers_too_large" | "internal_error" | "database_unavailable";
+        /** @description One broken rule. */
+        ValidationError: {
+            /**
+             * @description The part of the request that breaks it.
+             * @enum {string}
+             */
+            in: "path" | "query" | "header" | "body";
+            /** @description Where in the body (a JSON pointer, RFC 6901; cut after 256 characters); with `body` only. */
+            pointer?: string;
+            /** @description Which parameter (cut after 256 characters); with `path`, `query` and `header`. */
+            name?: string;
+            /**
+             * @description Which rule, for programs.
+             * @enum {string}
+             */
+            code: "required" | "unknown" | "repeated" | "wrong_type" | "too_short" | "too_long" | "too_small" | "too_large" | "not_a_choice" | "wrong_format" | "malformed_text" | "unexpected_body";
+            /** @description What to change, for people. */
+            detail: string;
+        };
+    };
+    responses: {
+        /** @description The whole task as it is stored. */
+        Task: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                ETag: components["headers"]["ETag"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Task"];
+            };
+        };
+        /** @description The request breaks a rule of this contract. `errors` names every broken rule, where there is a place to name. */
+        BadRequest: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The user has no task with this id, or has deleted it. */
+        TaskNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The `Accept` header leaves out what this operation returns. */
+        NotAcceptable: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The request did not arrive whole in time. */
+        RequestTimeout: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The body is larger than 64 KiB. */
+        ContentTooLarge: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The body's media type or content coding is not one that this operation takes. */
+        UnsupportedMediaType: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                Accept: components["headers"]["Accept"];
+                "Accept-Patch": components["headers"]["Accept-Patch"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The request line and headers are larger than 16 KiB. */
+        HeadersTooLarge: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description A bug of this service. The log tells more under the request's id. */
+        InternalError: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The database is away or takes no writes. A write that is answered so may or may not have been done. */
+        Unavailable: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Retry-After": components["headers"]["Retry-After"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+    };
+    parameters: {
+        /** @description Whose tasks. */
+        UserId: components["schemas"]["UserId"];
+        /** @description The task's id, in upper or lower case. */
+        TaskId: components["schemas"]["TaskIdInput"];
+        /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+        RequestId: components["schemas"]["RequestId"];
+    };
+    requestBodies: never;
+    headers: {
+        /** @description The id of this request, as sent or as made by the server. The logs carry it too. */
+        "X-Request-Id": components["schemas"]["RequestId"];
+        /** @description The task's `revision`, quoted, as a strong entity tag. */
+        ETag: string;
+        /** @description After how many seconds to try again. */
+        "Retry-After": number;
+        /** @description The media types that this operation takes. Absent where it takes no body. */
+        Accept: string;
+        /** @description The patch media types that this operation takes (RFC 5789). Only on PATCH. */
+        "Accept-Patch": string;
+    };
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+    listTasks: {
+        parameters: {
+            query?: {
+                /** @description Only the completed (`true`) or only the open (`false`) tasks. */
+                completed?: boolean;
+                /**
+                 * @description The order; a leading `-` means descending. Titles are ordered by Unicode code point. Equal keys are ordered by `id`,
+                 *     in the same direction.
+                 */
+                sort?: "-created_at" | "created_at" | "-updated_at" | "updated_at" | "title" | "-title";
+                /** @description How many tasks a page holds at the most. */
+                limit?: number;
+                /**
+                 * @description The `next_cursor` of an earlier page. It is opaque, and bound to the order of the listing that it came from: it
+                 *     continues that order, whatever `sort` says.
+                 */
+                cursor?: string;
+            };
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description Whose tasks. */
+                user_id: components["parameters"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of tasks; an empty one when there are none. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    /** @description The next page (RFC 8288), `<...>; rel="next"`, relative to this one. Absent on the last page. */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            406: components["responses"]["NotAcceptable"];
+            408: components["responses"]["RequestTimeout"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createTask: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description Whose tasks. */
+                user_id: components["parameters"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskCreate"];
+            };
+        };
+        responses: {
+            /** @description The task as it was stored. */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    ETag: components["headers"]["ETag"];
+                    /** @description The path of the new task. */
+                    Location: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Task"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            406: components["responses"]["NotAcceptable"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description The user has, or had and deleted, a task with this `id`. Nothing was written. */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getTask: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description Whose tasks. */
+                user_id: components["parameters"]["UserId"];
+                /** @description The task's id, in upper or lower case. */
+                id: components["parameters"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Task"];
+            400: components["responses"]["BadRequest"];
+            404: components["responses"]["TaskNotFound"];
+            406: components["responses"]["NotAcceptable"];
+            408: components["responses"]["RequestTimeout"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    replaceTask: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description Whose tasks. */
+                user_id: components["parameters"]["UserId"];
+                /** @description The task's id, in upper or lower case. */
+                id: components["parameters"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskReplace"];
+            };
+        };
+        responses: {
+            200: components["responses"]["Task"];
+            400: components["responses"]["BadRequest"];
+            404: components["responses"]["TaskNotFound"];
+            406: components["responses"]["NotAcceptable"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteTask: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description Whose tasks. */
+                user_id: components["parameters"]["UserId"];
+                /** @description The task's id, in upper or lower case. */
+                id: components["parameters"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The task is deleted. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            404: components["responses"]["TaskNotFound"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    updateTask: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description Whose tasks. */
+                user_id: components["parameters"]["UserId"];
+                /** @description The task's id, in upper or lower case. */
+                id: components["parameters"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskUpdate"];
+                "application/merge-patch+json": components["schemas"]["TaskUpdate"];
+            };
+        };
+        responses: {
+            200: components["responses"]["Task"];
+            400: components["responses"]["BadRequest"];
+            404: components["responses"]["TaskNotFound"];
+            406: components["responses"]["NotAcceptable"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    completeTask: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description Whose tasks. */
+                user_id: components["parameters"]["UserId"];
+                /** @description The task's id, in upper or lower case. */
+                id: components["parameters"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["TaskCompletion"];
+            };
+        };
+        responses: {
+            200: components["responses"]["Task"];
+            400: components["responses"]["BadRequest"];
+            404: components["responses"]["TaskNotFound"];
+            406: components["responses"]["NotAcceptable"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getHealth: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The database takes writes. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            406: components["responses"]["NotAcceptable"];
+            408: components["responses"]["RequestTimeout"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getLiveness: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The process is alive. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            406: components["responses"]["NotAcceptable"];
+            408: components["responses"]["RequestTimeout"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+        };
+    };
+}
+/** Which query parameters and body fields of an operation have a default. */
+export interface defaults {
+    listTasks: { query: "sort" | "limit"; body: never };
+    createTask: { query: never; body: "completed" };
+    getTask: { query: never; body: never };
+    replaceTask: { query: never; body: never };
+    updateTask: { query: never; body: never };
+    deleteTask: { query: never; body: never };
+    completeTask: { query: never; body: never };
+    getHealth: { query: never; body: never };
+    getLiveness: { query: never; body: never };
+}

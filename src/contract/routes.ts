@@ -1,0 +1,88 @@
+/** Contract -> Fastify: one route for each operation, and 405 for every other method on its path. */
+import { METHODS } from 'node:http'
+import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
+import Negotiator from 'negotiator'
+import type { Database } from '../database/open.ts'
+import { databaseUnavailable, Problem } from '../problem.ts'
+import type { Contract, Operation } from './load.ts'
+import type { Input, OperationId } from './types.ts'
+import { createValidate, type RequestParts } from './validate.ts'
+
+/** What the routes need of a handler's answer, whichever operation it belongs to. */
+type Answer = Problem | { status: number; body?: unknown; headers?: Record<string, string> }
+
+/** Registers the contract's operations. */
+export function registerOperations(app: FastifyInstance, contract: Contract, database: Database): void {
+  const methods = new Map<string, HTTPMethods[]>()
+  for (const operation of contract.operations) {
+    const url = operation.path.replaceAll(/\{(\w+)\}/g, ':$1')
+    const method = operation.method.toUpperCase()
+    methods.set(url, [...(methods.get(url) ?? []), method])
+    app.route({
+      method,
+      url,
+      config: { operation },
+      onRequest: requireAcceptable(operation),
+      handler: handle(operation, contract, database),
+    })
+  }
+  for (const [url, allowed] of methods) refuseOtherMethods(app, url, allowed)
+}
+
+/** Answers every method but `allowed` (and HEAD, where GET is allowed) with 405, before a body is read. */
+export function refuseOtherMethods(app: FastifyInstance, url: string, allowed: HTTPMethods[]): void {
+  const all = allowed.includes('GET') ? [...allowed, 'HEAD'] : allowed
+  const allow = all.toSorted().join(', ')
+  const refuse = () => {
+    throw new Problem('method_not_allowed', `Use ${allow} here.`, { headers: { allow } })
+  }
+  const others = app.supportedMethods.filter(method => !all.includes(method))
+  app.route({ method: others, url, exposeHeadRoute: false, onRequest: async () => refuse(), handler: refuse })
+}
+
+/** Teaches the router every method that Node parses, so that none of them slips past as 404. CONNECT never gets here. */
+export function supportAllMethods(app: FastifyInstance): void {
+  for (const method of METHODS) {
+    if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method)
+  }
+}
+
+/** validate, call, reply */
+function handle(operation: Operation, contract: Contract, database: Database) {
+  const { operationId } = operation
+  const validate = createValidate(operation, contract.validators(operationId), contract.document)
+  const handler = contract.handler(operationId) as unknown as (input: Input<OperationId>) => Promise<Answer>
+  const needsDatabase = operation.responses['503'] !== undefined
+
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const parts: RequestParts = {
+      path: request.params as Record<string, unknown>,
+      query: request.query as Record<string, unknown>,
+      header: request.headers,
+    }
+    if (request.body !== undefined) parts.requestBody = request.body
+    validate(parts)
+    if (needsDatabase && !database.ready) throw databaseUnavailable()
+
+    const input = { path: parts.path, query: parts.query, body: parts.requestBody, db: database.kysely }
+    const answer = await handler(input as unknown as Input<OperationId>)
+    if (answer instanceof Problem) throw answer
+    reply.code(answer.status)
+    if (answer.headers !== undefined) reply.headers(answer.headers)
+    if (answer.body === undefined) return reply.send()
+    return reply.header('content-type', 'application/json').send(JSON.stringify(answer.body))
+  }
+}
+
+/** 406 where the caller takes nothing that the operation returns on success. */
+function requireAcceptable(operation: Operation) {
+  const successes = Object.entries(operation.responses).filter(([status]) => status.startsWith('2'))
+  const produced = [...new Set(successes.flatMap(([, response]) => Object.keys(response.content ?? {})))]
+  return async (request: FastifyRequest): Promise<void> => {
+    const { accept } = request.headers
+    if (accept === undefined || accept === '*/*' || produced.length === 0) return
+    if (new Negotiator(request.raw).mediaType(produced) === undefined) {
+      throw new Problem('not_acceptable', `This operation returns ${produced.join(', ')}.`)
+    }
+  }
+}

@@ -1,0 +1,68 @@
+/** What the contract asks of a handler, derived from the generated types: what it gets and what it may answer. */
+import type { Kysely } from 'kysely'
+import type { Tables } from '../database/tables.ts'
+import type { Problem } from '../problem.ts'
+import type { defaults, operations } from './openapi.gen.ts'
+
+export type OperationId = keyof operations
+
+type Parameters<Op extends OperationId> = operations[Op]['parameters']
+
+/** Fields with a default in the contract are optional to send and always there for the handler. */
+type WithDefaults<T, Key> = Omit<T, Extract<Key, keyof T>> & Required<Pick<T, Extract<Key, keyof T>>>
+
+type Query<Op extends OperationId> =
+  Exclude<Parameters<Op>['query'], undefined> extends infer Q
+    ? [Q] extends [never]
+      ? Record<never, never>
+      : WithDefaults<Q, defaults[Op]['query']>
+    : never
+
+type Path<Op extends OperationId> = Parameters<Op> extends { path: infer P } ? P : Record<never, never>
+
+type Json<T> = T extends { content: { 'application/json': infer B } } ? B : never
+
+type Body<Op extends OperationId> = operations[Op] extends { requestBody: infer R }
+  ? WithDefaults<Json<R>, defaults[Op]['body']>
+  : operations[Op] extends { requestBody?: infer R }
+    ? Json<R> extends infer B
+      ? [B] extends [never]
+        ? undefined
+        : B | undefined
+      : never
+    : never
+
+/** A valid request: parameters decoded, defaults filled in. */
+export interface Input<Op extends OperationId> {
+  path: Path<Op>
+  query: Query<Op>
+  body: Body<Op>
+  db: Kysely<Tables>
+}
+
+/** The names that a type declares itself, without its index signature. */
+type Declared<T> = keyof { [K in keyof T as string extends K ? never : K]: T[K] }
+
+/** Set for every response by the app, so no handler has to. */
+type HeadersOfTheApp = 'X-Request-Id'
+
+type ReplyHeaders<R> = R extends { headers: infer H } ? Omit<Pick<H, Declared<H>>, HeadersOfTheApp> : never
+
+type Reply<Status, Response> = Response extends { content: { 'application/problem+json': unknown } }
+  ? Problem & { readonly status: Status }
+  : { status: Status } & (Response extends { content: { 'application/json': infer B } }
+      ? { body: B }
+      : { body?: never }) &
+      (Record<never, never> extends ReplyHeaders<Response>
+        ? { headers?: ReplyHeaders<Response> }
+        : { headers: ReplyHeaders<Response> })
+
+/** One of the operation's declared responses. */
+export type Output<Op extends OperationId> = {
+  [Status in keyof operations[Op]['responses']]: Reply<Status, operations[Op]['responses'][Status]>
+}[keyof operations[Op]['responses']]
+
+export type Handler<Op extends OperationId> = (input: Input<Op>) => Promise<Output<Op>>
+
+/** One handler for each operation of the contract: a missing or mistyped one does not compile. */
+export type Handlers = { [Op in OperationId]: Handler<Op> }

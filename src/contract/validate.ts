@@ -1,0 +1,129 @@
+/** A request against its operation's compiled validators: every broken rule at once, each as a sentence. */
+import type { ErrorObject, ValidateFunction } from 'ajv'
+import { Problem, type ValidationError } from '../problem.ts'
+import type { Document, Operation, Schema } from './load.ts'
+
+/**
+ * The contract's `x-well-formed`: a lone surrogate, which JSON can escape, has no UTF-8 and would be stored as another
+ * character. No standard keyword or portable pattern can say so.
+ */
+export const WELL_FORMED = {
+  keyword: 'x-well-formed',
+  type: 'string',
+  validate: (_: true, text: string) => text.isWellFormed(),
+} as const
+
+type Raw = Record<string, unknown>
+
+/** What the validators look at; named as openapi-backend names it. */
+export interface RequestParts {
+  path: Raw
+  query: Raw
+  header: Raw
+  requestBody?: unknown
+}
+
+export type Validate = (parts: RequestParts) => void
+
+/**
+ * Makes an operation's check: it converts query parameters to their types, fills in defaults and
+ * throws `validation_failed` with everything that is wrong.
+ */
+export function createValidate(operation: Operation, validators: ValidateFunction[], document: Document): Validate {
+  const query = operation.parameters.filter(parameter => parameter.in === 'query')
+  const { Problem, ValidationError } = document.components.schemas
+  const mostErrors = Problem.properties.errors.maxItems
+  const longestPlace = ValidationError.properties.name.maxLength
+
+  return parts => {
+    for (const { name, schema } of query) convert(parts.query, name, schema)
+    const errors: ValidationError[] = []
+    for (const validate of validators) {
+      if (!validate(parts))
+        errors.push(...(validate.errors as ErrorObject[]).map(error => describe(error, longestPlace)))
+    }
+    if (operation.requestBody === undefined && parts.requestBody !== undefined) {
+      errors.push({
+        in: 'body',
+        pointer: '',
+        code: 'unexpected_body',
+        detail: 'must be empty: this operation takes no body',
+      })
+    }
+    if (errors.length > 0) throw validationFailed(errors, mostErrors)
+  }
+}
+
+/** A value that breaks several spellings of one rule (format and pattern, say) is told once. */
+function validationFailed(all: ValidationError[], most: number): Problem<'validation_failed'> {
+  const distinct = new Map(all.map(error => [`${error.in} ${error.pointer ?? error.name} ${error.code}`, error]))
+  const errors = [...distinct.values()]
+  const count = errors.length === 1 ? '1 rule is broken; see errors.' : `${errors.length} rules are broken; see errors.`
+  const detail = errors.length > most ? `${count} Only the first ${most} are listed.` : count
+  return new Problem('validation_failed', detail, { errors: errors.slice(0, most) })
+}
+
+/** Only the plain decimal and boolean spellings: Ajv's own coercion would take 0x10 and 1e1, too. */
+function convert(query: Raw, name: string, schema: Schema): void {
+  const text = query[name]
+  if (typeof text !== 'string') return
+  if (schema.type === 'integer' && /^-?(0|[1-9][0-9]*)$/.test(text)) query[name] = Number(text)
+  if (schema.type === 'boolean' && (text === 'true' || text === 'false')) query[name] = text === 'true'
+}
+
+type Place = Pick<ValidationError, 'in' | 'pointer' | 'name'>
+
+function describe(error: ErrorObject, longestPlace: number): ValidationError {
+  const { missingProperty, additionalProperty } = error.params as {
+    missingProperty?: string
+    additionalProperty?: string
+  }
+  const extra = missingProperty ?? additionalProperty
+  const path = extra === undefined ? error.instancePath : `${error.instancePath}/${escapePointer(extra)}`
+  return { ...place(path, longestPlace), ...sentence(error) }
+}
+
+/** `/requestBody/title` is the pointer /title in the body, `/query/limit` the query parameter limit. */
+function place(path: string, longest: number): Place {
+  const [, part, ...rest] = path.split('/')
+  if (part === 'requestBody') return { in: 'body', pointer: cut(rest.map(name => `/${name}`).join(''), longest) }
+  return { in: part as 'path' | 'query' | 'header', name: cut(unescapePointer(rest.join('/')), longest) }
+}
+
+const escapePointer = (name: string) => name.replaceAll('~', '~0').replaceAll('/', '~1')
+const unescapePointer = (name: string) => name.replaceAll('~1', '/').replaceAll('~0', '~')
+
+/** Names come from the caller: the answer quotes them no longer than the contract allows, and as proper text. */
+const cut = (text: string, longest: number) => text.slice(0, longest).toWellFormed().replaceAll('\0', '\uFFFD')
+
+const characters = (count: number) => (count === 1 ? '1 character' : `${count} characters`)
+const lengthOf = (value: unknown) => [...(value as string)].length
+
+function sentence(error: ErrorObject): Pick<ValidationError, 'code' | 'detail'> {
+  const { keyword, params, data, parentSchema } = error
+  switch (keyword) {
+    case 'required':
+      return { code: 'required', detail: 'is required' }
+    case 'additionalProperties':
+      return { code: 'unknown', detail: 'is not known here' }
+    case 'type':
+      if (Array.isArray(data) && error.instancePath.startsWith('/query/')) {
+        return { code: 'repeated', detail: 'must be given once at the most' }
+      }
+      return { code: 'wrong_type', detail: `must be of type ${[params.type].flat().join(' or ')}` }
+    case 'minLength':
+      return { code: 'too_short', detail: `must have at least ${characters(params.limit)}, has ${lengthOf(data)}` }
+    case 'maxLength':
+      return { code: 'too_long', detail: `must have at most ${characters(params.limit)}, has ${lengthOf(data)}` }
+    case 'minimum':
+      return { code: 'too_small', detail: `must be at least ${params.limit}` }
+    case 'maximum':
+      return { code: 'too_large', detail: `must be at most ${params.limit}` }
+    case WELL_FORMED.keyword:
+      return { code: 'malformed_text', detail: 'must be well-formed Unicode: a surrogate lacks its other half' }
+    case 'enum':
+      return { code: 'not_a_choice', detail: `must be one of ${params.allowedValues.join(', ')}` }
+    default:
+      return { code: 'wrong_format', detail: `${(parentSchema as Schema)['x-pattern-sentence'] ?? error.message}` }
+  }
+}

@@ -1,0 +1,26 @@
+/** What a database error means: SQLSTATE (PostgreSQL, appendix A) and the driver's own errors. */
+
+const codeOf = (error: unknown): string | undefined => {
+  const code = (error as { code?: unknown } | null)?.code
+  return typeof code === 'string' ? code : undefined
+}
+
+/** 23505; a sharded PostgreSQL tells no more than the code. */
+export const isUniqueViolation = (error: unknown): boolean => codeOf(error) === '23505'
+
+/** The connection is lost or refused (08), resources are out (53), the server stops or starts or ran out of patience (57), or it takes no writes (25006). */
+const UNAVAILABLE = /^(08...|53...|57...|25006|40001|40P01|55P03)$/
+
+/** Node's network errors: ECONNREFUSED, ENOTFOUND, ETIMEDOUT, ... */
+const NETWORK = /^E[A-Z]+$/
+
+/** The driver throws plain errors for its own timeouts and for connections that end under a query. */
+const DRIVER =
+  /^(timeout exceeded when trying to connect|Connection terminated|Query read timeout|Client has encountered a connection error)/
+
+/** Whether the same request may well succeed later: the database is away, not the request wrong. */
+export function isUnavailable(error: unknown): boolean {
+  const code = codeOf(error)
+  if (code !== undefined) return UNAVAILABLE.test(code) || NETWORK.test(code)
+  return error instanceof Error && DRIVER.test(error.message)
+}

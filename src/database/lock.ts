@@ -1,0 +1,36 @@
+/** One process for each data folder: a lock that the kernel drops when its holder dies, however it dies. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { StartError } from '../start-error.ts'
+
+/** SQLite's result code for a file that another process has locked. */
+const SQLITE_BUSY = 5
+
+/**
+ * Makes the folder where it is missing and locks it; returns what unlocks it again.
+ *
+ * The lock is SQLite's exclusive lock on an empty file: the one advisory file lock that Node brings for every platform. It
+ * works across containers that share a volume, which a socket or a file with a process id in it would not.
+ * @throws StartError where another process holds it, or the folder cannot be written
+ */
+export async function lockFolder(folder: string): Promise<() => void> {
+  const ownerFile = join(folder, 'owner')
+  let lock: DatabaseSync
+  try {
+    mkdirSync(folder, { recursive: true })
+    lock = new DatabaseSync(join(folder, 'lock'), { timeout: 0 })
+    lock.exec('begin exclusive')
+    writeFileSync(ownerFile, `process ${process.pid} on ${hostname()}`)
+  } catch (error) {
+    if ((error as { errcode?: number }).errcode === SQLITE_BUSY) {
+      throw new StartError(
+        `The data folder ${folder} is in use by ${readFileSync(ownerFile, 'utf8')}. ` +
+          'Stop that one first, or set DATA_DIR to another folder: PGlite serves one process at a time.',
+      )
+    }
+    throw new StartError(`The data folder ${folder} cannot be used: ${(error as Error).message}.`)
+  }
+  return () => lock.close()
+}

@@ -1,0 +1,54 @@
+/** Versioned migrations: the files of `migrations/`, run under Kysely's lock. */
+import { readdir } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { type Kysely, sql } from 'kysely'
+import { type Migration, type MigrationInfo, type MigrationResultSet, Migrator } from 'kysely/migration'
+import { StartError } from '../start-error.ts'
+import type { Tables } from './tables.ts'
+
+const folder = new URL('../../migrations/', import.meta.url)
+
+/** The oldest PostgreSQL that the tests run on, as server_version_num. */
+const OLDEST_SERVER = 150000
+
+async function readMigrations(): Promise<Record<string, Migration>> {
+  const files = (await readdir(folder)).filter(file => file.endsWith('.ts')).sort()
+  return Object.fromEntries(
+    await Promise.all(files.map(async file => [basename(file, '.ts'), await import(new URL(file, folder).href)])),
+  )
+}
+
+const migrator = (db: Kysely<Tables>) => new Migrator({ db, provider: { getMigrations: readMigrations } })
+
+/** Every known migration and when it was run. */
+export const migrationStatus = (db: Kysely<Tables>): Promise<readonly MigrationInfo[]> => migrator(db).getMigrations()
+
+/**
+ * Runs what has not been run yet and returns the names. Where nothing is left to do no lock is taken, and a schema that is
+ * newer than this code is left alone, so that a deployment can be rolled back.
+ */
+export async function migrateUp(db: Kysely<Tables>): Promise<string[]> {
+  await requireVersion(db)
+  const status = await migrationStatus(db)
+  if (status.every(migration => migration.executedAt !== undefined)) return []
+  return names(await migrator(db).migrateToLatest())
+}
+
+/** Takes the newest migration back and returns its name; none where there is nothing to take back. */
+export const migrateDown = async (db: Kysely<Tables>): Promise<string[]> => names(await migrator(db).migrateDown())
+
+function names({ error, results = [] }: MigrationResultSet): string[] {
+  if (error !== undefined) throw error
+  return results.map(result => result.migrationName)
+}
+
+async function requireVersion(db: Kysely<Tables>): Promise<void> {
+  const { rows } = await sql<{ number: number; name: string }>`
+    select current_setting('server_version_num')::int as number, current_setting('server_version') as name`.execute(db)
+  const [server] = rows
+  if (server !== undefined && server.number < OLDEST_SERVER) {
+    throw new StartError(
+      `PostgreSQL ${OLDEST_SERVER / 10000} or newer is needed; DATABASE_URL leads to ${server.name}.`,
+    )
+  }
+}

@@ -1,0 +1,90 @@
+/** Whatever goes wrong between the socket and the handlers, as a problem on the wire. */
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import { unsupportedMediaType } from './contract/body.ts'
+import type { Document } from './contract/load.ts'
+import { isUnavailable } from './database/errors.ts'
+import { databaseUnavailable, PROBLEM_MEDIA_TYPE, Problem } from './problem.ts'
+
+type Limits = Document['x-limits']
+
+/** Sends a problem, or anything thrown as one; what nobody expected is logged with its stack and tells the client nothing. */
+export function createErrorHandler(limits: Limits, log: FastifyBaseLogger) {
+  return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
+    const problem = toProblem(error, request, limits)
+    if (problem.code === 'internal_error') log.error({ request_id: request.id, err: problem.cause }, 'unexpected error')
+    request.problem = problem
+    reply
+      .code(problem.status)
+      .headers(problem.headers)
+      .header('x-request-id', request.id)
+      .header('content-type', PROBLEM_MEDIA_TYPE)
+      .send(JSON.stringify(problem.body(request.id)))
+  }
+}
+
+/** Fastify's own errors are told apart by their codes, the database's by theirs. */
+function toProblem(error: unknown, request: FastifyRequest, limits: Limits): Problem {
+  if (error instanceof Problem) return error
+  if (isUnavailable(error)) return databaseUnavailable(error)
+  switch ((error as { code?: string }).code) {
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return new Problem('content_too_large', `A body may have at most ${limits.body_bytes} bytes.`)
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return unsupportedMediaType(request.routeOptions.config.operation)
+    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
+      return new Problem('malformed_request', 'The body and Content-Length differ.')
+    case 'FST_ERR_BAD_URL':
+      return new Problem('malformed_request', 'The path is not valid percent-encoded UTF-8.')
+    default:
+      return new Problem('internal_error', "This is a bug of the service. Its log tells more under the request's id.", {
+        cause: error,
+      })
+  }
+}
+
+/**
+ * Answers on the bare socket what never became a request: HTTP that cannot be parsed, headers that are too large, a
+ * request that does not end. The connection is closed, for nothing after it can be trusted.
+ */
+export function createClientErrorHandler(limits: Limits, log: FastifyBaseLogger) {
+  return (error: Error & { code?: string }, socket: Socket): void => {
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy()
+      return
+    }
+    const problem = clientProblem(error, limits)
+    const requestId = crypto.randomUUID()
+    log.info({ request_id: requestId, status: problem.status, error: error.code ?? error.message }, 'bad request')
+    refuse(socket, problem, requestId)
+  }
+}
+
+function clientProblem(error: Error & { code?: string }, limits: Limits): Problem {
+  switch (error.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new Problem(
+        'headers_too_large',
+        `Request line and headers together may have at most ${limits.header_bytes} bytes.`,
+      )
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new Problem('request_timeout', 'The request did not arrive whole in time. Send it again.')
+    default:
+      return new Problem('malformed_request', 'The request is not well-formed HTTP/1.1.')
+  }
+}
+
+/** Writes a whole response and ends the connection. */
+export function refuse(socket: Socket, problem: Problem, requestId: string): void {
+  const body = JSON.stringify(problem.body(requestId))
+  const headers = {
+    ...problem.headers,
+    'content-type': PROBLEM_MEDIA_TYPE,
+    'content-length': Buffer.byteLength(body),
+    'x-request-id': requestId,
+    connection: 'close',
+  }
+  const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${head.join('')}\r\n${body}`)
+}

@@ -1,0 +1,16 @@
+/** The table of contents: what answers each operation of the contract. */
+import type { Handlers } from './contract/types.ts'
+import * as health from './health/handlers.ts'
+import * as tasks from './tasks/handlers.ts'
+
+export const handlers: Handlers = {
+  listTasks: tasks.listTasks,
+  createTask: tasks.createTask,
+  getTask: tasks.getTask,
+  replaceTask: tasks.replaceTask,
+  updateTask: tasks.updateTask,
+  deleteTask: tasks.deleteTask,
+  completeTask: tasks.completeTask,
+  getHealth: health.getHealth,
+  getLiveness: health.getLiveness,
+}

@@ -1,0 +1,76 @@
+/** Problem details (RFC 9457): every error that leaves this service is made here. */
+import type { components } from './contract/openapi.gen.ts'
+
+export type ProblemCode = components['schemas']['ProblemCode']
+export type ProblemBody = components['schemas']['Problem']
+export type ValidationError = components['schemas']['ValidationError']
+
+const kinds = {
+  validation_failed: { status: 400, title: 'The request breaks rules of the contract' },
+  malformed_json: { status: 400, title: 'The body is not JSON' },
+  malformed_request: { status: 400, title: 'The request is not well-formed HTTP' },
+  route_not_found: { status: 404, title: 'Nothing is here' },
+  task_not_found: { status: 404, title: 'No such task' },
+  method_not_allowed: { status: 405, title: 'The method is not allowed here' },
+  not_acceptable: { status: 406, title: 'The wanted media type is not offered' },
+  request_timeout: { status: 408, title: 'The request took too long to arrive' },
+  id_taken: { status: 409, title: 'The id is taken' },
+  content_too_large: { status: 413, title: 'The body is too large' },
+  unsupported_media_type: { status: 415, title: "The body's media type is not supported" },
+  expectation_failed: { status: 417, title: 'The expectation cannot be met' },
+  headers_too_large: { status: 431, title: 'The headers are too large' },
+  internal_error: { status: 500, title: 'Something went wrong here' },
+  database_unavailable: { status: 503, title: 'The database is not available' },
+} as const satisfies Record<ProblemCode, { status: number; title: string }>
+
+/** The media type of every problem. */
+export const PROBLEM_MEDIA_TYPE = 'application/problem+json'
+
+/**
+ * One problem, returned by handlers where it is an expected outcome and thrown elsewhere.
+ * Its `status` is a literal type, so that a handler can return only what its operation declares.
+ */
+export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
+  readonly code: Code
+  readonly status: (typeof kinds)[Code]['status']
+  readonly errors: ValidationError[] | undefined
+  readonly headers: Record<string, string>
+
+  /**
+   * @param detail what is wrong with this request and what to do about it, for people
+   * @param more.errors the broken rules, with `validation_failed`
+   * @param more.headers response headers that belong to the problem, such as Allow or Retry-After
+   * @param more.cause what was caught; it reaches the log, never the client
+   */
+  constructor(
+    code: Code,
+    detail: string,
+    more: { errors?: ValidationError[]; headers?: Record<string, string>; cause?: unknown } = {},
+  ) {
+    super(detail, { cause: more.cause })
+    this.code = code
+    this.status = kinds[code].status
+    this.errors = more.errors
+    this.headers = more.headers ?? {}
+  }
+
+  /** The body as the contract has it; `requestId` names the occurrence. */
+  body(requestId: string): ProblemBody {
+    return {
+      type: `/problems/${this.code}`,
+      title: kinds[this.code].title,
+      status: this.status,
+      detail: this.message,
+      instance: `/requests/${encodeURIComponent(requestId)}`,
+      code: this.code,
+      ...(this.errors && { errors: this.errors }),
+    }
+  }
+}
+
+/** 503: the database cannot be reached or takes no writes; a client may try again after a second. */
+export const databaseUnavailable = (cause?: unknown): Problem<'database_unavailable'> =>
+  new Problem('database_unavailable', 'The database is not available at the moment. Try again later.', {
+    headers: { 'retry-after': '1' },
+    cause,
+  })

@@ -1,0 +1,68 @@
+/** What each operation on tasks does. */
+import { v7 as uuidv7 } from 'uuid'
+import type { Handler } from '../contract/types.ts'
+import { isUniqueViolation } from '../database/errors.ts'
+import { Problem } from '../problem.ts'
+import * as cursors from './cursor.ts'
+import * as tasks from './queries.ts'
+
+const now = () => new Date().toISOString()
+const etag = (task: tasks.Task) => `"${task.revision}"`
+const ok = (task: tasks.Task) => ({ status: 200, body: task, headers: { ETag: etag(task) } }) as const
+const notFound = (id: string) => new Problem('task_not_found', `There is no task ${id}.`)
+
+export const listTasks: Handler<'listTasks'> = async ({ path, query, db }) => {
+  const { limit, completed, cursor } = query
+  const { sort, after } = cursor === undefined ? { sort: query.sort, after: undefined } : cursors.decode(cursor)
+  // One more than asked for tells whether there is a next page.
+  const rows = await tasks.list(db, path.user_id, { sort, completed, after, limit: limit + 1 })
+  const data = rows.slice(0, limit)
+  const last = data.at(-1)
+  if (rows.length <= limit || last === undefined) return { status: 200, body: { data, next_cursor: null } }
+
+  const next_cursor = cursors.encode(sort, last)
+  const next = new URLSearchParams({ sort, limit: String(limit), cursor: next_cursor })
+  if (completed !== undefined) next.set('completed', String(completed))
+  const Link = `<${tasksPath(path.user_id)}?${next}>; rel="next"`
+  return { status: 200, body: { data, next_cursor }, headers: { Link } }
+}
+
+export const createTask: Handler<'createTask'> = async ({ path, body, db }) => {
+  const { id = uuidv7(), title, description = null, completed } = body
+  try {
+    const task = await tasks.insert(db, path.user_id, { id, title, description, completed }, now())
+    const Location = `${tasksPath(path.user_id)}/${task.id}`
+    return { status: 201, body: task, headers: { Location, ETag: etag(task) } }
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error
+    return new Problem('id_taken', `A task with the id ${id} exists or existed. Choose another id, or leave it out.`)
+  }
+}
+
+export const getTask: Handler<'getTask'> = async ({ path, db }) => {
+  const task = await tasks.find(db, path.user_id, path.id)
+  return task ? ok(task) : notFound(path.id)
+}
+
+export const replaceTask: Handler<'replaceTask'> = async ({ path, body, db }) => {
+  const task = await tasks.update(db, path.user_id, path.id, body, now())
+  return task ? ok(task) : notFound(path.id)
+}
+
+export const updateTask: Handler<'updateTask'> = async ({ path, body, db }) => {
+  const task = await tasks.update(db, path.user_id, path.id, body, now())
+  return task ? ok(task) : notFound(path.id)
+}
+
+export const completeTask: Handler<'completeTask'> = async ({ path, body, db }) => {
+  const completed = body === undefined ? 'toggle' : body.completed
+  const task = await tasks.update(db, path.user_id, path.id, { completed }, now())
+  return task ? ok(task) : notFound(path.id)
+}
+
+export const deleteTask: Handler<'deleteTask'> = async ({ path, db }) => {
+  const removed = await tasks.remove(db, path.user_id, path.id, now())
+  return removed ? { status: 204 } : notFound(path.id)
+}
+
+const tasksPath = (userId: string) => `/api/${encodeURIComponent(userId)}/tasks`

@@ -1,0 +1,169 @@
+/**
+ * All SQL on tasks: one function a statement.
+ *
+ * Every write takes the next number of its user's clock in the same statement, under the lock of the clock's row, which
+ * is held until commit: numbers become visible in order and without gaps. A write locks its task before the clock.
+ * Times come as parameters, never from now(), and every condition names user_id: distributed PostgreSQL asks for both.
+ */
+import { type Kysely, type RawBuilder, sql } from 'kysely'
+import type { components, operations } from '../contract/openapi.gen.ts'
+import type { Tables } from '../database/tables.ts'
+import type { Position } from './cursor.ts'
+
+export type Task = components['schemas']['Task']
+export type Sort = NonNullable<NonNullable<operations['listTasks']['parameters']['query']>['sort']>
+
+const columns = [
+  'id',
+  'user_id',
+  'title',
+  'description',
+  'completed',
+  'completed_at',
+  'created_at',
+  'updated_at',
+  'revision',
+] as const satisfies (keyof Task)[]
+
+type Db = Kysely<Tables>
+
+const allColumns = sql.join(columns.map(column => sql.ref(column)))
+const columnsOf = (table: string) => sql.join(columns.map(column => sql.ref(`${table}.${column}`)))
+
+/** The task, or undefined where there is none or it is deleted. */
+export async function find(db: Db, userId: string, id: string): Promise<Task | undefined> {
+  return db
+    .selectFrom('task')
+    .select(columns)
+    .where('user_id', '=', userId)
+    .where('id', '=', id)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirst()
+}
+
+/** Up to `limit` live tasks after `after`, in the order of `sort`; equal keys by id, in the same direction. */
+export async function list(
+  db: Db,
+  userId: string,
+  page: { sort: Sort; limit: number; completed?: boolean | undefined; after?: Position | undefined },
+): Promise<Task[]> {
+  const descending = page.sort.startsWith('-')
+  const key = page.sort.replace('-', '') as 'created_at' | 'updated_at' | 'title'
+  const direction = descending ? 'desc' : 'asc'
+  const after = page.after
+  return db
+    .selectFrom('task')
+    .select(columns)
+    .where('user_id', '=', userId)
+    .where('deleted_at', 'is', null)
+    .$if(page.completed !== undefined, query => query.where('completed', '=', page.completed as boolean))
+    .$if(after !== undefined, query => query.where(keyset(key, descending, after as Position)))
+    .orderBy(key, direction)
+    .orderBy('id', direction)
+    .limit(page.limit)
+    .execute()
+}
+
+/** A row comparison, which PostgreSQL turns into the start of an index range. */
+const keyset = (key: 'created_at' | 'updated_at' | 'title', descending: boolean, after: Position) =>
+  sql<boolean>`(${sql.ref(key)}, id) ${descending ? sql`<` : sql`>`} (${after.key}, ${after.id}::uuid)`
+
+/**
+ * Stores a new task.
+ * @throws the driver's error 23505 where the user has, or had, a task with this id; nothing is written then
+ */
+export async function insert(
+  db: Db,
+  userId: string,
+  task: Pick<Task, 'id' | 'title' | 'description' | 'completed'>,
+  now: string,
+): Promise<Task> {
+  const { rows } = await sql<Task>`
+    with clock as (
+      insert into user_clock as c (user_id, revision) values (${userId}, 1)
+      on conflict (user_id) do update set revision = c.revision + 1
+      returning revision
+    )
+    insert into task as t (${allColumns})
+    select ${task.id}::uuid, ${userId}, ${task.title}, ${task.description}, ${task.completed}::boolean,
+      ${task.completed ? now : null}::timestamptz, ${now}::timestamptz, ${now}::timestamptz, clock.revision
+    from clock
+    returning ${columnsOf('t')}`.execute(db)
+  return rows[0] as Task
+}
+
+/** New values for some of a task's fields; `toggle` inverts what is stored. */
+export interface Changes {
+  title?: string | undefined
+  description?: string | null | undefined
+  completed?: boolean | 'toggle' | undefined
+}
+
+/**
+ * Changes a task and returns it as it is then; undefined where there is none. Changes that equal what is stored write
+ * nothing: the task is locked and read first, and the clock moves only if the locked task would become another one.
+ */
+export async function update(
+  db: Db,
+  userId: string,
+  id: string,
+  changes: Changes,
+  now: string,
+): Promise<Task | undefined> {
+  const title = changes.title === undefined ? sql`t.title` : sql`${changes.title}::text`
+  const description = changes.description === undefined ? sql`t.description` : sql`${changes.description}::text`
+  const completed = newCompleted(changes.completed)
+  const { rows } = await sql<Task>`
+    with stored as (
+      select ${columnsOf('t')} from task as t
+      where user_id = ${userId} and id = ${id}::uuid and deleted_at is null
+      for update
+    ), clock as (
+      update user_clock as c set revision = c.revision + 1
+      where user_id = ${userId} and exists (
+        select from stored as t
+        where (t.title, t.description, t.completed) is distinct from (${title}, ${description}, ${completed})
+      )
+      returning revision
+    ), changed as (
+      update task as t set
+        title = ${title},
+        description = ${description},
+        completed = ${completed},
+        completed_at = case when ${completed} then coalesce(t.completed_at, ${now}::timestamptz) end,
+        -- Replicas' clocks differ; a task's own times never run backwards.
+        updated_at = greatest(t.updated_at, ${now}::timestamptz),
+        revision = clock.revision
+      from clock
+      where t.user_id = ${userId} and t.id = ${id}::uuid and t.deleted_at is null
+      returning ${columnsOf('t')}
+    )
+    select * from changed
+    union all
+    select * from stored where not exists (select from changed)`.execute(db)
+  return rows[0]
+}
+
+function newCompleted(value: Changes['completed']): RawBuilder<unknown> {
+  if (value === undefined) return sql`t.completed`
+  return value === 'toggle' ? sql`not t.completed` : sql`${value}::boolean`
+}
+
+/** Makes a tombstone of a task; false where there is none. */
+export async function remove(db: Db, userId: string, id: string, now: string): Promise<boolean> {
+  const { rows } = await sql`
+    with stored as (
+      select id from task
+      where user_id = ${userId} and id = ${id}::uuid and deleted_at is null
+      for update
+    ), clock as (
+      update user_clock as c set revision = c.revision + 1
+      where user_id = ${userId} and exists (select from stored)
+      returning revision
+    )
+    update task as t set deleted_at = ${now}::timestamptz, revision = clock.revision
+    from clock
+    where t.user_id = ${userId} and t.id = ${id}::uuid and t.deleted_at is null
+    returning t.id`.execute(db)
+  return rows.length === 1
+}
