@@ -60,8 +60,8 @@ async function readme(): Promise<string> {
   const table = ['| variable | default | meaning |', '| --- | --- | --- |', ...rows].join('\n')
   const text = await readFile(new URL('README.md', root), 'utf8')
   return text.replace(
-    /(<!-- configuration -->\n)[\s\S]*(\n<!-- \/configuration -->)/,
-    (_, start, end) => `${start}${table}${end}`,
+    /(<!-- configuration -->\n)[\s\S]*(<!-- \/configuration -->)/,
+    (_, start, end) => `${start}${table}\n${end}`,
   )
 }
 

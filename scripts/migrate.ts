@@ -31,6 +31,6 @@ try {
   await commands[command as keyof typeof commands](database.kysely)
   await database.close()
 } catch (error) {
-  console.error(error instanceof StartError ? error.message : `Migration failed: ${(error as Error).message}`)
+  console.error(error)
   process.exit(1)
 }

@@ -89,6 +89,15 @@ export async function buildApp({ database, logger, requestTimeout }: AppOptions)
       throw new Problem('expectation_failed', 'The only expectation that is met here is 100-continue.')
     }
   })
+  // What is in flight while the service stops is the last on its connection: else the stop would wait for the client to hang up.
+  let closing = false
+  app.addHook('preClose', async () => {
+    closing = true
+  })
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    if (closing) reply.header('connection', 'close')
+    done(null, payload)
+  })
   app.addHook('onResponse', async (request, reply) => logRequest(request, reply))
   app.setErrorHandler(handleError)
   app.setNotFoundHandler(async request => {
@@ -124,6 +133,7 @@ function logRequest(request: FastifyRequest, reply: FastifyReply): void {
       status: statusCode,
       duration_ms: Math.round(reply.elapsedTime * 1000) / 1000,
       problem: request.problem?.code,
+      error: (request.problem?.cause as Error | undefined)?.message,
     },
     'request',
   )

@@ -73,6 +73,9 @@ export const variables = {
   ),
 } satisfies Record<string, Variable>
 
+/** Whether npm runs this process, through the shell that it puts between for a script. */
+export const isNpmScript = (): boolean => process.env.npm_lifecycle_event !== undefined
+
 export type Config = { [Name in keyof typeof variables]: ReturnType<(typeof variables)[Name]['read']> }
 
 /**

@@ -27,21 +27,28 @@ export function createErrorHandler(limits: Limits, log: FastifyBaseLogger) {
 /** Fastify's own errors are told apart by their codes, the database's by theirs. */
 function toProblem(error: unknown, request: FastifyRequest, limits: Limits): Problem {
   if (error instanceof Problem) return error
-  if (isUnavailable(error)) return databaseUnavailable(error)
   switch ((error as { code?: string }).code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new Problem('content_too_large', `A body may have at most ${limits.body_bytes} bytes.`)
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return unsupportedMediaType(request.routeOptions.config.operation)
-    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
-      return new Problem('malformed_request', 'The body and Content-Length differ.')
     case 'FST_ERR_BAD_URL':
       return new Problem('malformed_request', 'The path is not valid percent-encoded UTF-8.')
     default:
-      return new Problem('internal_error', "This is a bug of the service. Its log tells more under the request's id.", {
-        cause: error,
-      })
+      return failure(error)
   }
+}
+
+/** Whose failure it is: the caller's, the database's, or a bug of ours. */
+function failure(error: unknown): Problem {
+  // Fastify says so of a caller who hung up in the middle of the body.
+  if ((error as { statusCode?: number }).statusCode === 400) {
+    return new Problem('malformed_request', 'The body did not arrive as announced.')
+  }
+  if (isUnavailable(error)) return databaseUnavailable(error)
+  return new Problem('internal_error', "This is a bug of the service. Its log tells more under the request's id.", {
+    cause: error,
+  })
 }
 
 /**
@@ -56,7 +63,7 @@ export function createClientErrorHandler(limits: Limits, log: FastifyBaseLogger)
     }
     const problem = clientProblem(error, limits)
     const requestId = crypto.randomUUID()
-    log.info({ request_id: requestId, status: problem.status, error: error.code ?? error.message }, 'bad request')
+    log.info({ request_id: requestId, status: problem.status, error: error.code }, 'bad request')
     refuse(socket, problem, requestId)
   }
 }

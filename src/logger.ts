@@ -2,7 +2,9 @@
 import { type Logger, pino } from 'pino'
 import pretty from 'pino-pretty'
 
-export function createLogger(level: string): Logger {
+/** @param output where the log goes; whether it is a terminal decides on the form */
+export function createLogger(level: string, output: NodeJS.WriteStream = process.stdout): Logger {
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime }
-  return process.stdout.isTTY ? pino(options, pretty({ sync: true, translateTime: 'SYS:HH:MM:ss.l' })) : pino(options)
+  if (!output.isTTY) return pino(options, output)
+  return pino(options, pretty({ destination: output, translateTime: 'SYS:HH:MM:ss.l' }))
 }

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
-import { type Config, readConfig } from './config.ts'
+import { type Config, isNpmScript, readConfig } from './config.ts'
 import { DOCS_PATH } from './contract/documents.ts'
 import { type Database, openDatabase } from './database/open.ts'
 import { createLogger } from './logger.ts'
@@ -61,12 +61,15 @@ function stopOnSignal(
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
+  // npm hands signals to its shell, and that dies of them without a word to us: its end is the signal.
+  const shell = process.ppid
+  if (isNpmScript())
+    setInterval(() => process.ppid !== shell && !stopping.signal.aborted && stop('SIGTERM'), 250).unref()
 }
 
 try {
   await start()
 } catch (error) {
-  if (!(error instanceof StartError)) throw error
-  process.stderr.write(`${error.message}\n`)
+  console.error(error)
   process.exit(1)
 }

@@ -1,4 +1,8 @@
-/** Why the service cannot start, as one sentence for the operator; it is printed without a stack. */
+import { inspect } from 'node:util'
+
+/** Why the service cannot start, as a sentence for the operator; printed as that sentence alone, without a stack. */
 export class StartError extends Error {
-  override name = 'StartError'
+  [inspect.custom](): string {
+    return this.message
+  }
 }

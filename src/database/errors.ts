@@ -24,3 +24,7 @@ export function isUnavailable(error: unknown): boolean {
   if (code !== undefined) return UNAVAILABLE.test(code) || NETWORK.test(code)
   return error instanceof Error && DRIVER.test(error.message)
 }
+
+/** An error in a line; what Node collects of a host's several addresses has no message of its own. */
+export const describeError = (error: unknown): string =>
+  error instanceof AggregateError ? error.errors.map(describeError).join('; ') : (error as Error).message

@@ -21,7 +21,8 @@ export async function lockFolder(folder: string): Promise<() => void> {
   try {
     mkdirSync(folder, { recursive: true })
     lock = new DatabaseSync(join(folder, 'lock'), { timeout: 0 })
-    lock.exec('begin exclusive')
+    // Nothing is ever written to it, so it needs no journal beside it.
+    lock.exec('pragma journal_mode = memory; begin exclusive')
     writeFileSync(ownerFile, `process ${process.pid} on ${hostname()}`)
   } catch (error) {
     if ((error as { errcode?: number }).errcode === SQLITE_BUSY) {

@@ -3,7 +3,6 @@ import { readdir } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { type Kysely, sql } from 'kysely'
 import { type Migration, type MigrationInfo, type MigrationResultSet, Migrator } from 'kysely/migration'
-import { StartError } from '../start-error.ts'
 import type { Tables } from './tables.ts'
 
 const folder = new URL('../../migrations/', import.meta.url)
@@ -42,13 +41,11 @@ function names({ error, results = [] }: MigrationResultSet): string[] {
   return results.map(result => result.migrationName)
 }
 
-async function requireVersion(db: Kysely<Tables>): Promise<void> {
+/** Throws where the server is older than `oldest`, a server_version_num. */
+export async function requireVersion(db: Kysely<Tables>, oldest = OLDEST_SERVER): Promise<void> {
   const { rows } = await sql<{ number: number; name: string }>`
     select current_setting('server_version_num')::int as number, current_setting('server_version') as name`.execute(db)
-  const [server] = rows
-  if (server !== undefined && server.number < OLDEST_SERVER) {
-    throw new StartError(
-      `PostgreSQL ${OLDEST_SERVER / 10000} or newer is needed; DATABASE_URL leads to ${server.name}.`,
-    )
+  for (const { number, name } of rows) {
+    if (number < oldest) throw new Error(`PostgreSQL ${oldest / 10000} or newer is needed, and this is ${name}`)
   }
 }

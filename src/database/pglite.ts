@@ -14,12 +14,24 @@ import { parsers } from './values.ts'
 export const PGLITE_MAJOR_VERSION = '18'
 
 /**
+ * PGlite reads every value through a TextDecoder made without options, which takes a leading U+FEFF for a byte order mark
+ * and drops it: a task would come back other than it was sent. PGlite offers no setting for it, so the default changes
+ * for this process.
+ */
+class TextDecoderKeepingBom extends TextDecoder {
+  constructor(encoding?: string, options?: ConstructorParameters<typeof TextDecoder>[1]) {
+    super(encoding, { ignoreBOM: true, ...options })
+  }
+}
+
+/**
  * Opens the database in `dataDir`, making it where it is new.
  * @throws StartError where the folder cannot be used or belongs to another process
  */
 export async function openPGlite(dataDir: string): Promise<Database> {
   const folder = resolve(dataDir)
   const unlock = await lockFolder(folder)
+  globalThis.TextDecoder = TextDecoderKeepingBom
   try {
     const pglite = await openFiles(folder)
     const kysely = new Kysely<Tables>({ dialect: new PGliteDialect({ pglite }) })
@@ -53,7 +65,7 @@ async function openFiles(folder: string): Promise<PGlite> {
     const unfinished = join(folder, 'pglite.new')
     await rm(unfinished, { recursive: true, force: true })
     await mkdir(unfinished)
-    const made = await PGlite.create(unfinished)
+    const made = await open(unfinished)
     await made.close()
     await rename(unfinished, files)
   } else if (version !== PGLITE_MAJOR_VERSION) {
@@ -62,7 +74,15 @@ async function openFiles(folder: string): Promise<PGlite> {
         'Move the tasks over with the version that made it, or set DATA_DIR to another folder.',
     )
   }
-  return PGlite.create(files, { parsers })
+  return open(files)
+}
+
+async function open(files: string): Promise<PGlite> {
+  try {
+    return await PGlite.create(files, { parsers })
+  } catch (error) {
+    throw new StartError(`The database in ${files} cannot be opened: ${(error as Error).message}.`, { cause: error })
+  }
 }
 
 async function readVersion(files: string): Promise<string | undefined> {

@@ -4,7 +4,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { StartError } from '../start-error.ts'
-import { isUnavailable } from './errors.ts'
+import { describeError, isUnavailable } from './errors.ts'
 import { migrateUp } from './migrate.ts'
 import type { Database } from './open.ts'
 import type { Tables } from './tables.ts'
@@ -65,22 +65,15 @@ async function waitFor(attempt: () => Promise<void>, log: FastifyBaseLogger, sig
       if (waiting) log.info('the database is there')
       return
     } catch (error) {
-      if (!isUnavailable(error)) throw asStartError(error)
-      if (!waiting) log.warn({ error: describe(error) }, 'the database is not there yet; waiting for it')
+      if (!isUnavailable(error)) {
+        throw new StartError(`The database cannot be used: ${describeError(error)}.`, { cause: error })
+      }
+      if (!waiting) log.warn({ error: describeError(error) }, 'the database is not there yet; waiting for it')
       waiting = true
       await sleep(RETRY_DELAY, undefined, { signal }).catch(() => undefined)
     }
   }
 }
-
-/** Node gives several addresses' failures as one error without a message. */
-const describe = (error: unknown): string =>
-  error instanceof AggregateError ? error.errors.map(String).join('; ') : (error as Error).message
-
-const asStartError = (error: unknown): StartError =>
-  error instanceof StartError
-    ? error
-    : new StartError(`The database cannot be used: ${describe(error)}.`, { cause: error })
 
 function createKysely(config: pg.PoolConfig, log: FastifyBaseLogger): Kysely<Tables> {
   const pool = new pg.Pool({ application_name: 'task-service', types, ...config })

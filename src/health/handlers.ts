@@ -1,11 +1,16 @@
 /** Health: may traffic come, and is the process alive. */
 import type { Handler } from '../contract/types.ts'
+import { databaseUnavailable } from '../problem.ts'
 import * as health from './queries.ts'
 
-/** Writes to the database and answers 200; a failed write goes up and becomes 503. */
+/** Writes to the database: whatever the reason, a database that does not take the write is not available. */
 export const getHealth: Handler<'getHealth'> = async ({ db }) => {
-  await health.beat(db, new Date().toISOString())
-  return { status: 200, body: { status: 'ok' } }
+  try {
+    await health.beat(db, new Date().toISOString())
+    return { status: 200, body: { status: 'ok' } }
+  } catch (error) {
+    return databaseUnavailable(error)
+  }
 }
 
 /** Answers without looking at anything. */

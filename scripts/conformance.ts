@@ -1,0 +1,115 @@
+/**
+ * `npm run conformance [-- pglite | postgres]`: Schemathesis against the real server, on a new database of each kind.
+ * It fails on any finding, on any error that the server logs, and where the server does not stop well.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { startCluster } from './postgres.ts'
+
+const SCHEMATHESIS = 'schemathesis==4.32.5'
+/** How long the server may take to become healthy, in milliseconds: a new PGlite database takes seconds. */
+const START_TIMEOUT = 60_000
+
+const root = fileURLToPath(new URL('../', import.meta.url))
+const venv = join(root, 'node_modules/.cache', SCHEMATHESIS)
+
+/** Installs Schemathesis where it is not yet. */
+function install(): void {
+  if (existsSync(join(venv, 'bin/schemathesis'))) return
+  execFileSync('python3', ['-m', 'venv', venv], { stdio: 'inherit' })
+  execFileSync(join(venv, 'bin/pip'), ['install', '--quiet', SCHEMATHESIS], { stdio: 'inherit' })
+}
+
+interface Server {
+  origin: string
+  /** Stops the server and returns what is wrong with how it ran. */
+  stop(): Promise<string[]>
+}
+
+async function startServer(env: Record<string, string>): Promise<Server> {
+  const child = spawn(process.execPath, ['src/main.ts'], {
+    cwd: root,
+    env: { ...process.env, HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'info', ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const exited = once(child, 'exit')
+  const errors: string[] = []
+  const origin = await Promise.race([listening(child, errors), exited.then(() => undefined)])
+  if (origin === undefined) throw new Error('the server ended before it listened')
+  const deadline = Date.now() + START_TIMEOUT
+  while ((await fetch(`${origin}/health`)).status !== 200) {
+    if (Date.now() > deadline) throw new Error('the server did not become healthy')
+    await sleep(100)
+  }
+  errors.length = 0
+  return {
+    origin,
+    async stop() {
+      child.kill('SIGTERM')
+      const [code] = await exited
+      return code === 0 ? errors : [...errors, `the server ended with ${code}`]
+    },
+  }
+}
+
+/** The origin from the log; from then on lines of level error (50) and above are collected. */
+function listening(child: ChildProcess, errors: string[]): Promise<string> {
+  return new Promise(resolve => {
+    createInterface(child.stdout as NodeJS.ReadableStream).on('line', line => {
+      const { level, msg } = JSON.parse(line)
+      if (level >= 50) errors.push(line)
+      const origin = /^listening on (\S+),/.exec(msg)?.[1]
+      if (origin !== undefined) resolve(origin)
+    })
+  })
+}
+
+/** Runs Schemathesis against a server with this environment; true where nothing was found. */
+async function conforms(name: string, env: Record<string, string>): Promise<boolean> {
+  console.log(`\nSchemathesis on ${name}`)
+  const server = await startServer(env)
+  const run = spawn(join(venv, 'bin/schemathesis'), ['run', `${server.origin}/openapi.yaml`], {
+    cwd: root,
+    stdio: 'inherit',
+  })
+  const [code] = await once(run, 'exit')
+  const complaints = await server.stop()
+  for (const complaint of complaints) console.error(complaint)
+  return code === 0 && complaints.length === 0
+}
+
+const databases: Record<string, () => Promise<boolean>> = {
+  async pglite() {
+    const folder = await mkdtemp(join(tmpdir(), 'conformance-'))
+    try {
+      return await conforms('PGlite', { DATABASE_URL: '', DATA_DIR: folder })
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  },
+  async postgres() {
+    const cluster = await startCluster()
+    try {
+      return await conforms('PostgreSQL', { DATABASE_URL: cluster.url })
+    } finally {
+      await cluster.stop()
+    }
+  },
+}
+
+install()
+const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(databases)
+const results: boolean[] = []
+for (const name of names) {
+  const run = databases[name]
+  if (run === undefined) throw new Error(`There is no ${name}: use ${Object.keys(databases).join(' or ')}.`)
+  results.push(await run())
+}
+process.exit(results.every(Boolean) ? 0 : 1)

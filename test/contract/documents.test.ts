@@ -1,0 +1,52 @@
+/** The served documents, and the contract's own examples. */
+import { readFile } from 'node:fs/promises'
+import t from 'tap'
+import { parse } from 'yaml'
+import { Problem, type ProblemCode } from '../../src/problem.ts'
+import { startService } from '../helper/service.ts'
+
+const { origin } = await startService(t)
+const file = new URL('../../openapi/openapi.yaml', import.meta.url)
+
+t.test('/openapi.yaml is the file, byte for byte', async t => {
+  const response = await fetch(`${origin}/openapi.yaml`)
+  t.equal(response.headers.get('content-type'), 'application/yaml')
+  t.ok(Buffer.from(await response.arrayBuffer()).equals(await readFile(file)))
+})
+
+t.test('/openapi.json is the same contract', async t => {
+  const response = await fetch(`${origin}/openapi.json`)
+  t.match(response.headers.get('content-type'), /^application\/json/)
+  t.same(await response.json(), parse(await readFile(file, 'utf8')))
+})
+
+t.test('/openapi-3.0.yaml has the same operations for older toolchains', async t => {
+  const response = await fetch(`${origin}/openapi-3.0.yaml`)
+  const old = parse(await response.text())
+  const contract = parse(await readFile(file, 'utf8'))
+  t.equal(old.openapi, '3.0.3')
+  t.same(Object.keys(old.paths), Object.keys(contract.paths))
+  t.equal(old.components.schemas.Description.nullable, true)
+})
+
+t.test('/docs is an interactive reference of it, and / leads there', async t => {
+  const root = await fetch(origin)
+  t.equal(new URL(root.url).pathname, '/docs')
+  const page = await root.text()
+  t.match(page, 'swagger-ui')
+  const script = await fetch(`${origin}/docs/static/swagger-initializer.js`)
+  t.match(await script.text(), "resolveUrl('./json')", 'the page loads the contract from beside itself')
+  const contract = await fetch(`${origin}/docs/json`)
+  t.same(await contract.json(), parse(await readFile(file, 'utf8')))
+})
+
+t.test('the examples of problems are what the service would send', async t => {
+  const contract = parse(await readFile(file, 'utf8'))
+  const examples = JSON.stringify(contract).matchAll(/"value":(\{"type":"\/problems\/[^}]*\})/g)
+  const bodies = [...examples].map(([, json]) => JSON.parse((json as string).replace(/,"errors":.*$/, '}')))
+  t.ok(bodies.length >= 10)
+  for (const body of bodies) {
+    const sent = new Problem(body.code as ProblemCode, body.detail).body('0d8a1a5e-3a4b-4f0e-9a36-0c7b1c3f6e55')
+    t.same(body, sent, body.code)
+  }
+})

@@ -1,0 +1,47 @@
+/** What a database error means. */
+import t from 'tap'
+import { describeError, isUnavailable, isUniqueViolation } from '../../src/database/errors.ts'
+
+const withCode = (code: unknown) => Object.assign(new Error('failed'), { code })
+
+t.test('the database is away', async t => {
+  for (const code of [
+    'ECONNREFUSED',
+    'ENOTFOUND',
+    '08006',
+    '53300',
+    '57P01',
+    '57P03',
+    '57014',
+    '25006',
+    '40001',
+    '40P01',
+    '55P03',
+  ]) {
+    t.ok(isUnavailable(withCode(code)), code)
+  }
+  for (const message of [
+    'timeout exceeded when trying to connect',
+    'Connection terminated unexpectedly',
+    'Query read timeout',
+  ]) {
+    t.ok(isUnavailable(new Error(message)), message)
+  }
+})
+
+t.test('anything else is a bug', async t => {
+  for (const code of ['42P01', '22P02', '23505', 'FST_ERR_BAD_URL', 7])
+    t.notOk(isUnavailable(withCode(code)), `${code}`)
+  for (const error of [new Error('oops'), 'oops', null, undefined]) t.notOk(isUnavailable(error))
+})
+
+t.test('unique violations', async t => {
+  t.ok(isUniqueViolation(withCode('23505')))
+  t.notOk(isUniqueViolation(withCode('23503')))
+  t.notOk(isUniqueViolation(undefined))
+})
+
+t.test('an error in a line', async t => {
+  t.equal(describeError(new Error('one')), 'one')
+  t.equal(describeError(new AggregateError([new Error('one'), new Error('two')])), 'one; two')
+})

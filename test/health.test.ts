@@ -1,0 +1,45 @@
+/** getHealth and getLiveness, and what is answered while the database is away. */
+import { sql } from 'kysely'
+import t from 'tap'
+import { operations, requestTo } from './helper/contract.ts'
+import { ownDatabase, randomUser, startService } from './helper/service.ts'
+
+t.test('a healthy service', async t => {
+  const { call } = await startService(t)
+  for (const path of ['/health', '/health/live']) {
+    const { status, body } = await call('GET', path)
+    t.equal(status, 200)
+    t.same(body, { status: 'ok' })
+  }
+})
+
+t.test('health writes: many checks at once agree, and the row is new', async t => {
+  const { call, database } = await startService(t)
+  const before = new Date().toISOString()
+  const answers = await Promise.all(Array.from({ length: 10 }, () => call('GET', '/health')))
+  t.ok(answers.every(({ status }) => status === 200))
+  const { beaten_at } = await database.kysely.selectFrom('heartbeat').selectAll().executeTakeFirstOrThrow()
+  t.ok(beaten_at >= before)
+})
+
+t.test('health is 503 where the database takes no writes; liveness does not care', async t => {
+  const { call, database } = await startService(t, { config: await ownDatabase(t) })
+  await sql`drop table heartbeat`.execute(database.kysely)
+  const { status, body, headers } = await call('GET', '/health')
+  t.equal(status, 503)
+  t.equal(body.code, 'database_unavailable')
+  t.equal(headers.get('retry-after'), '1')
+  t.equal((await call('GET', '/health/live')).status, 200)
+})
+
+t.test('until the schema is there, what needs it is 503 and all else is answered', async t => {
+  const { call } = await startService(t, { prepare: false })
+  for (const operation of operations) {
+    const { status, headers } = await call(...requestTo(operation))
+    t.equal(status, operation.responses['503'] === undefined ? 200 : 503, operation.operationId)
+    if (status === 503) t.equal(headers.get('retry-after'), '1')
+  }
+  t.equal((await call('GET', `/api/${randomUser()}/tasks?limit=0`)).status, 400)
+  t.equal((await call('GET', '/nowhere')).status, 404)
+  t.equal((await call('PUT', '/health')).status, 405)
+})

@@ -1,0 +1,92 @@
+/** Checks responses against the contract and remembers which of the declared ones were seen. */
+import { randomUUID } from 'node:crypto'
+import { appendFileSync } from 'node:fs'
+import type { ValidateFunction } from 'ajv'
+import { createAjv, loadContract, type Operation, type Schema } from '../../src/contract/load.ts'
+import type { OperationId } from '../../src/contract/types.ts'
+import { handlers } from '../../src/handlers.ts'
+
+/** A response as any client sees it. */
+export interface Answer {
+  status: number
+  headers: Headers
+  text: string
+  /** The parsed JSON; undefined where there is no content. */
+  body: any
+}
+
+interface DeclaredResponse {
+  headers?: Record<string, { required?: boolean; schema: Schema }>
+  content?: Record<string, { schema: Schema }>
+}
+
+export const contract = await loadContract(handlers)
+export const operations = contract.operations
+const ajv = createAjv()
+const compiled = new Map<Schema, ValidateFunction>()
+
+const problem = operations[0]?.responses['400'] as DeclaredResponse
+
+/** The operation that a request is for, if any; HEAD is its GET. */
+export function operationOf(method: string, path: string): Operation | undefined {
+  const wanted = method === 'HEAD' ? 'get' : method.toLowerCase()
+  const pathname = path.split('?', 1)[0] as string
+  return operations.find(operation => operation.method === wanted && template(operation.path).test(pathname))
+}
+
+const template = (path: string) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`)
+
+/** Everything in which a response differs from what the contract declares for it; empty where it keeps the contract. */
+export function violations(method: string, path: string, answer: Answer): string[] {
+  const operation = operationOf(method, path)
+  // What the contract cannot attach to an operation (404 and 405 for what it does not name) is still a problem.
+  const declared = operation ? (operation.responses[answer.status] as DeclaredResponse) : problem
+  if (declared === undefined) return [`status ${answer.status} is not declared`]
+  if (operation !== undefined) remember(operation.operationId, answer.status)
+  return [...headerViolations(declared, answer), ...contentViolations(declared, answer, method)]
+}
+
+function headerViolations(declared: DeclaredResponse, answer: Answer): string[] {
+  return Object.entries(declared.headers ?? {}).flatMap(([name, { required, schema }]) => {
+    const text = answer.headers.get(name)
+    if (text === null) return required ? [`header ${name} is missing`] : []
+    return schemaViolations(schema, schema.type === 'integer' ? Number(text) : text).map(
+      what => `header ${name} ${what}`,
+    )
+  })
+}
+
+function contentViolations(declared: DeclaredResponse, answer: Answer, method: string): string[] {
+  const contentType = answer.headers.get('content-type')
+  if (declared.content === undefined) {
+    return contentType === null && answer.text === '' ? [] : [`no content is declared, but there is ${contentType}`]
+  }
+  const media = declared.content[contentType?.split(';', 1)[0] ?? '']
+  if (media === undefined) return [`media type ${contentType} is not declared`]
+  if (method === 'HEAD') return answer.text === '' ? [] : ['HEAD has content']
+  return schemaViolations(media.schema, answer.body).map(what => `body ${what}`)
+}
+
+function schemaViolations(schema: Schema, value: unknown): string[] {
+  const validate = compiled.get(schema) ?? ajv.compile(schema)
+  compiled.set(schema, validate)
+  return validate(value) ? [] : (validate.errors ?? []).map(error => `${error.instancePath} ${error.message}`)
+}
+
+function remember(operationId: OperationId, status: number): void {
+  if (process.env.TEST_SEEN) appendFileSync(process.env.TEST_SEEN, `${operationId} ${status}\n`)
+}
+
+/** A valid body for each operation that needs one. */
+const bodies: Partial<Record<OperationId, unknown>> = {
+  createTask: { title: 'T' },
+  replaceTask: { title: 'T', description: null, completed: false },
+  updateTask: {},
+}
+
+/** A valid request to an operation, of a user whom no other test knows and about a task that is not there. */
+export const requestTo = ({ operationId, method, path }: Operation): [method: string, path: string, body: unknown] => [
+  method.toUpperCase(),
+  path.replace('{user_id}', `user-${randomUUID()}`).replace('{id}', randomUUID()),
+  bodies[operationId],
+]

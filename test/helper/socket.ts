@@ -1,0 +1,30 @@
+/** HTTP by hand, for what no client library would send. */
+import { once } from 'node:events'
+import { connect } from 'node:net'
+
+/** Sends bytes to a local port and returns the one response, read until the server closes or the response is whole. */
+export async function exchange(
+  port: number,
+  bytes: string,
+): Promise<{ status: number; headers: Headers; text: string }> {
+  const socket = connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  socket.write(bytes, 'latin1')
+  let received = ''
+  for await (const chunk of socket) {
+    // An interim response is not the answer yet.
+    received = `${received}${chunk}`.replace(/^HTTP\/1\.1 1\d\d .*\r\n\r\n/, '')
+    if (isWhole(received)) break
+  }
+  socket.destroy()
+  const [head = '', ...rest] = received.split('\r\n\r\n')
+  const [statusLine = '', ...lines] = head.split('\r\n')
+  const headers = new Headers(lines.map(line => line.split(/: (.*)/, 2) as [string, string]))
+  return { status: Number(statusLine.split(' ')[1]), headers, text: rest.join('\r\n\r\n') }
+}
+
+function isWhole(received: string): boolean {
+  const [head = '', ...rest] = received.split('\r\n\r\n')
+  const length = /^content-length: (\d+)$/im.exec(head)?.[1]
+  return length !== undefined && Buffer.byteLength(rest.join('\r\n\r\n')) >= Number(length)
+}
