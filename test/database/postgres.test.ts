@@ -54,6 +54,35 @@ t.test('when it comes, the service becomes healthy by itself, and it outlives lo
   await endedWell(t, running)
 })
 
+t.test('while it is away, what needs it is 503 and bad requests are still told so', async t => {
+  const config = await ownDatabase(t)
+  const port = await freePort()
+  const wire = await serveDatabase(t, port, config)
+  const running = await runMain(t, behindPort(port, config.databaseUrl))
+  await untilHealthy(running.origin)
+  const service = client(t, running.origin)
+  const path = `/api/${randomUser()}/tasks`
+  await service.call('POST', path, { title: 'Kept' })
+
+  wire.pause()
+  await running.logged(line => line.msg === 'a database connection was lost')
+  for (const [method, url] of [
+    ['GET', path],
+    ['POST', path],
+    ['GET', '/health'],
+  ] as const) {
+    const { status, headers } = await service.call(method, url, method === 'POST' ? { title: 'Lost' } : undefined)
+    t.equal(status, 503, `${method} ${url}`)
+    t.equal(headers.get('retry-after'), '1')
+  }
+  t.equal((await service.call('GET', `${path}?limit=0`)).status, 400)
+  t.equal((await service.call('GET', '/health/live')).status, 200)
+
+  await wire.resume()
+  t.match(await eventually(service, path), { data: [{ title: 'Kept' }] })
+  await endedWell(t, running)
+})
+
 t.test('a database that is there at once needs no word', async t => {
   const config = await ownDatabase(t)
   const port = await freePort()

@@ -1,6 +1,6 @@
 /** A database behind a TCP port of the test's choice, so that connections can be refused and cut. */
 import { once } from 'node:events'
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { PGlite } from '@electric-sql/pglite'
 import type t from 'tap'
 import type { DatabaseConfig } from '../../src/database/open.ts'
@@ -8,6 +8,10 @@ import type { DatabaseConfig } from '../../src/database/open.ts'
 export interface Wire {
   /** Cuts every connection that there is. */
   cut(): void
+  /** Cuts them and refuses new ones, as a database that is down does. */
+  pause(): void
+  /** Takes connections again. */
+  resume(): Promise<void>
 }
 
 /** A port that nothing listens on; the one who asked is expected to use it soon. */
@@ -31,22 +35,26 @@ export async function serveDatabase(
 ): Promise<Wire> {
   const sockets = new Set<Socket>()
   const serve = config.databaseUrl === undefined ? await pgliteServer() : proxy(config.databaseUrl)
-  const server: Server = createServer(near => {
+  const server = createServer(near => {
     sockets.add(near)
     near.on('error', () => near.destroy())
     serve(near)
   })
-  server.listen(port, '127.0.0.1')
-  await once(server, 'listening')
   const cut = () => {
     for (const socket of sockets) socket.destroy()
     sockets.clear()
   }
-  test.teardown(() => {
-    cut()
+  const pause = () => {
     server.close()
-  })
-  return { cut }
+    cut()
+  }
+  const resume = async () => {
+    server.listen(port, '127.0.0.1')
+    await once(server, 'listening')
+  }
+  test.teardown(pause)
+  await resume()
+  return { cut, pause, resume }
 }
 
 async function pgliteServer(): Promise<(near: Socket) => void> {

@@ -1,0 +1,40 @@
+/** `npm run migrate` */
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { migrateDown } from '../src/database/migrate.ts'
+import { openDatabase } from '../src/database/open.ts'
+import { environment } from './helper/process.ts'
+import { ownDatabase, silent } from './helper/service.ts'
+
+const script = fileURLToPath(new URL('../scripts/migrate.ts', import.meta.url))
+
+t.test('status, up and down', async t => {
+  const config = await ownDatabase(t)
+  const { DATABASE_URL: _, ...inherited } = process.env
+  const migrate = async (...command: string[]) => {
+    const { stdout } = await promisify(execFile)(process.execPath, [script, ...command], {
+      env: { ...inherited, ...environment(config) },
+    })
+    const [where, ...lines] = stdout.trim().split('\n')
+    t.match(where, /^(PGlite in|PostgreSQL at) /)
+    return lines
+  }
+  const database = await openDatabase(config, silent)
+  await database.prepare(new AbortController().signal)
+  while ((await migrateDown(database.kysely)).length > 0);
+  await database.close()
+
+  const pending = await migrate('status')
+  t.ok(pending.length > 0 && pending.every(line => /^\d{4}_\w+\tpending$/.test(line)))
+  const done = await migrate()
+  t.same(
+    done,
+    pending.map(line => line.replace('pending', 'done')),
+  )
+  t.same(await migrate('up'), ['The schema is up to date.'])
+  for (const line of await migrate('status')) t.match(line, /^\d{4}_\w+\t\d{4}-.*Z$/)
+  t.same(await migrate('down'), [(done.at(-1) as string).replace('done', 'taken back')])
+  await t.rejects(migrate('sideways'), { code: 1, stderr: 'There is no sideways: use up, down or status.\n' })
+})
