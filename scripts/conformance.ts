@@ -23,7 +23,12 @@ const venv = join(root, 'node_modules/.cache', SCHEMATHESIS)
 /** Installs Schemathesis where it is not yet. */
 function install(): void {
   if (existsSync(join(venv, 'bin/schemathesis'))) return
-  execFileSync('python3', ['-m', 'venv', venv], { stdio: 'inherit' })
+  try {
+    execFileSync('python3', ['-m', 'venv', venv], { stdio: 'inherit' })
+  } catch {
+    console.error('`python3 -m venv` failed: install Python 3.11 or newer, with ensurepip (Debian: python3-venv).')
+    process.exit(1)
+  }
   execFileSync(join(venv, 'bin/pip'), ['install', '--quiet', SCHEMATHESIS], { stdio: 'inherit' })
 }
 
@@ -39,23 +44,33 @@ async function startServer(env: Record<string, string>): Promise<Server> {
     env: { ...process.env, HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'info', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  const exited = once(child, 'exit')
+  // Not `exit`, which may come before the last lines of the log.
+  const closed = once(child, 'close')
   const errors: string[] = []
-  const origin = await Promise.race([listening(child, errors), exited.then(() => undefined)])
-  if (origin === undefined) throw new Error('the server ended before it listened')
-  const deadline = Date.now() + START_TIMEOUT
-  while ((await fetch(`${origin}/health`)).status !== 200) {
-    if (Date.now() > deadline) throw new Error('the server did not become healthy')
-    await sleep(100)
+  const stop = async () => {
+    child.kill('SIGTERM')
+    const [code, signal] = await closed
+    return code === 0 ? errors : [...errors, `the server ended with ${code ?? signal}`]
   }
-  errors.length = 0
-  return {
-    origin,
-    async stop() {
-      child.kill('SIGTERM')
-      const [code] = await exited
-      return code === 0 ? errors : [...errors, `the server ended with ${code}`]
-    },
+  try {
+    const timeout = AbortSignal.timeout(START_TIMEOUT)
+    const failed = Promise.race([closed, once(timeout, 'abort')]).then(() => undefined)
+    const origin = await Promise.race([listening(child, errors), failed])
+    if (origin === undefined) throw new Error('the server ended, or did not listen in time')
+    await healthy(origin, timeout)
+    // While PostgreSQL is being prepared, /health is a 503, which is logged as an error.
+    errors.length = 0
+    return { origin, stop }
+  } catch (error) {
+    for (const complaint of await stop()) console.error(complaint)
+    throw error
+  }
+}
+
+async function healthy(origin: string, signal: AbortSignal): Promise<void> {
+  while ((await fetch(`${origin}/health`, { signal })).status !== 200) {
+    await sleep(100)
+    if (signal.aborted) throw new Error('the server did not become healthy in time')
   }
 }
 
@@ -104,12 +119,19 @@ const databases: Record<string, () => Promise<boolean>> = {
   },
 }
 
+// Ctrl-C reaches the server and Schemathesis too: they end, and what is temporary goes before this does.
+let interrupted = false
+process.on('SIGINT', () => {
+  interrupted = true
+})
+
 install()
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(databases)
 const results: boolean[] = []
 for (const name of names) {
+  if (interrupted) break
   const run = databases[name]
   if (run === undefined) throw new Error(`There is no ${name}: use ${Object.keys(databases).join(' or ')}.`)
   results.push(await run())
 }
-process.exit(results.every(Boolean) ? 0 : 1)
+process.exit(!interrupted && results.every(Boolean) ? 0 : 1)
