@@ -68,6 +68,9 @@ export async function buildApp({ database, logger, requestTimeout }: AppOptions)
     clientErrorHandler: createClientErrorHandler(limits, logger),
   })
   app.server.on('connect', (request, socket) => {
+    // Node lets go of this socket, its errors and its timeouts included.
+    socket.on('error', () => socket.destroy())
+    socket.on('finish', () => socket.destroy())
     const id = requestId(request.headers['x-request-id'])
     refuse(
       socket as never,

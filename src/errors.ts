@@ -41,8 +41,11 @@ function toProblem(error: unknown, request: FastifyRequest, limits: Limits): Pro
 
 /** Whose failure it is: the caller's, the database's, or a bug of ours. */
 function failure(error: unknown): Problem {
+  const { statusCode } = error as { statusCode?: number }
+  // @fastify/static says so of paths that lead out of its folder.
+  if (statusCode === 403 || statusCode === 404) return new Problem('route_not_found', 'There is nothing at this path.')
   // Fastify says so of a caller who hung up in the middle of the body.
-  if ((error as { statusCode?: number }).statusCode === 400) {
+  if (statusCode === 400) {
     return new Problem('malformed_request', 'The body did not arrive as announced.')
   }
   if (isUnavailable(error)) return databaseUnavailable(error)

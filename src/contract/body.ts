@@ -23,7 +23,8 @@ export function parseBodies(app: FastifyInstance): void {
   })
 }
 
-const isEncoded = (request: FastifyRequest) => (request.headers['content-encoding'] ?? 'identity') !== 'identity'
+const isEncoded = (request: FastifyRequest) =>
+  (request.headers['content-encoding'] ?? 'identity').toLowerCase() !== 'identity'
 
 function parseJson(bytes: Buffer): unknown {
   // Decoding would put U+FFFD in the place of bytes that are not UTF-8, and store what nobody sent.

@@ -80,7 +80,7 @@ function requireAcceptable(operation: Operation) {
   const produced = [...new Set(successes.flatMap(([, response]) => Object.keys(response.content ?? {})))]
   return async (request: FastifyRequest): Promise<void> => {
     const { accept } = request.headers
-    if (accept === undefined || accept === '*/*' || produced.length === 0) return
+    if (!accept || accept === '*/*' || produced.length === 0) return
     if (new Negotiator(request.raw).mediaType(produced) === undefined) {
       throw new Problem('not_acceptable', `This operation returns ${produced.join(', ')}.`)
     }

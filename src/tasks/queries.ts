@@ -130,7 +130,7 @@ export async function update(
         title = ${title},
         description = ${description},
         completed = ${completed},
-        completed_at = case when ${completed} then coalesce(t.completed_at, ${now}::timestamptz) end,
+        completed_at = case when ${completed} then coalesce(t.completed_at, greatest(t.updated_at, ${now}::timestamptz)) end,
         -- Replicas' clocks differ; a task's own times never run backwards.
         updated_at = greatest(t.updated_at, ${now}::timestamptz),
         revision = clock.revision

@@ -1,12 +1,14 @@
 /** HTTP itself: methods, negotiation, limits, and requests that are none. */
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { METHODS } from 'node:http'
+import { createConnection } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { contract, operations } from '../helper/contract.ts'
 import { type Answer, client, randomUser, startService } from '../helper/service.ts'
 
-const { call, send, create, origin } = await startService(t)
+const { call, send, create, origin, port } = await startService(t)
 const limits = contract.document['x-limits']
 const paths = [...new Set(operations.map(({ path }) => path))]
 const concrete = (path: string) => path.replace('{user_id}', randomUser()).replace('{id}', randomUUID())
@@ -52,6 +54,15 @@ t.test('every other method on a known path is 405 and names those that work', as
 t.test('CONNECT and methods that do not exist', async t => {
   const connect = await send('CONNECT', 'x:1', 'CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n')
   t.equal(connect.status, 405)
+  for (let round = 0; round < 20; round++) {
+    const socket = createConnection(port, '127.0.0.1')
+    socket.on('error', () => undefined)
+    await once(socket, 'connect')
+    socket.write('CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n')
+    socket.resetAndDestroy()
+    await once(socket, 'close')
+  }
+  t.equal((await call('GET', '/health/live')).status, 200, 'a reset after CONNECT does no harm')
   const unknown = await send('BREW', '/health', request('BREW', '/health'))
   t.equal(unknown.status, 400)
   t.equal(unknown.body.code, 'malformed_request')
@@ -65,6 +76,8 @@ t.test('paths that the contract does not name are 404', async t => {
     '/Health',
     '/health/',
     '//health',
+    '/docs/static/%00',
+    '/docs/static/%2e%2e/x',
     `/api/a%2Ftasks`,
     '/API/a/tasks',
   ]) {
@@ -184,7 +197,7 @@ t.test('431 for headers over the limit', async t => {
 })
 
 t.test('408 for a request that does not arrive whole', async t => {
-  const { port, ...impatient } = await startService(t, { requestTimeout: 300 })
+  const { ...impatient } = await startService(t, { requestTimeout: 300 })
   await Promise.all(
     operations.map(async ({ method, path, requestBody }) => {
       const url = concrete(path)

@@ -100,6 +100,21 @@ t.test('tasks with equal keys are all there, in one order', async t => {
   t.same(await seen('-title'), ids.toReversed())
 })
 
+t.test('pages end at ids of no UUID version, too', async t => {
+  const user = randomUser()
+  const ids = [
+    '00000000-0000-0000-0000-000000000000',
+    '12345678-1234-0234-0234-123456789012',
+    'ffffffff-ffff-ffff-ffff-ffffffffffff',
+  ]
+  for (const id of ids) await create(user, { id, title: 'same' })
+  const seen = await pages(`/api/${user}/tasks?sort=title&limit=1`)
+  t.same(
+    seen.map(({ body }) => body.data[0].id),
+    ids,
+  )
+})
+
 t.test('a cursor works although its task is gone', async t => {
   const user = randomUser()
   for (const title of ['a', 'b', 'c']) await create(user, { title })
