@@ -69,8 +69,8 @@ export async function buildApp({ database, logger, requestTimeout }: AppOptions)
   })
   app.server.on('connect', (request, socket) => {
     // Node lets go of this socket, its errors and its timeouts included.
-    socket.on('error', () => socket.destroy())
-    socket.on('finish', () => socket.destroy())
+    const destroy = () => socket.destroy()
+    socket.on('error', destroy).on('finish', destroy)
     const id = requestId(request.headers['x-request-id'])
     refuse(
       socket as never,
