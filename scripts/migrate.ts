@@ -1,8 +1,10 @@
 /** `npm run migrate [-- up | down | status]`: the schema of the configured database; up is the default, down takes one migration back. */
+import type { Kysely } from 'kysely'
 import { pino } from 'pino'
 import { readConfig } from '../src/config.ts'
 import { migrateDown, migrateUp, migrationStatus } from '../src/database/migrate.ts'
-import { openDatabase } from '../src/database/open.ts'
+import { databaseFailure, openDatabase } from '../src/database/open.ts'
+import type { Tables } from '../src/database/tables.ts'
 import { StartError } from '../src/start-error.ts'
 
 const commands = {
@@ -13,7 +15,7 @@ const commands = {
       console.log(`${name}\t${executedAt?.toISOString() ?? 'pending'}`)
     }
   },
-} satisfies Record<string, (db: Awaited<ReturnType<typeof openDatabase>>['kysely']) => Promise<void>>
+} satisfies Record<string, (db: Kysely<Tables>) => Promise<void>>
 
 function report(what: string, names: string[], nothing: string): void {
   console.log(names.length === 0 ? nothing : names.map(name => `${name}\t${what}`).join('\n'))
@@ -28,8 +30,13 @@ try {
     pino({ level: config.LOG_LEVEL }),
   )
   console.log(database.description)
-  await commands[command as keyof typeof commands](database.kysely)
-  await database.close()
+  try {
+    await database.migrate(commands[command as keyof typeof commands])
+  } catch (error) {
+    throw databaseFailure(error)
+  } finally {
+    await database.close()
+  }
 } catch (error) {
   console.error(error)
   process.exit(1)

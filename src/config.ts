@@ -83,7 +83,7 @@ export type Config = { [Name in keyof typeof variables]: ReturnType<(typeof vari
  * @throws StartError with a line for each bad value
  */
 export function readConfig(): Config {
-  if (existsSync('.env')) process.loadEnvFile('.env')
+  readEnvFile()
   const config: Record<string, unknown> = {}
   const mistakes: string[] = []
   for (const [name, { default: fallback, read }] of Object.entries(variables)) {
@@ -99,4 +99,13 @@ export function readConfig(): Config {
   }
   if (mistakes.length > 0) throw new StartError(mistakes.join('\n'))
   return config as Config
+}
+
+function readEnvFile(): void {
+  if (!existsSync('.env')) return
+  try {
+    process.loadEnvFile('.env')
+  } catch (error) {
+    throw new StartError(`The file .env cannot be read: ${(error as Error).message}.`)
+  }
 }

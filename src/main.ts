@@ -1,4 +1,5 @@
 /** config -> database -> app -> listen -> graceful stop */
+import { once } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
@@ -8,20 +9,25 @@ import { type Database, openDatabase } from './database/open.ts'
 import { createLogger } from './logger.ts'
 import { StartError } from './start-error.ts'
 
-async function start(): Promise<void> {
+async function run(): Promise<void> {
   const config = readConfig()
   const logger = createLogger(config.LOG_LEVEL)
+  const { stopping, hurrying } = watchSignals(config, logger)
   const database = await openDatabase(
     { databaseUrl: config.DATABASE_URL, dataDir: config.DATA_DIR, poolSize: config.DATABASE_POOL_SIZE },
     logger,
   )
   const app = await buildApp({ database, logger, requestTimeout: config.REQUEST_TIMEOUT * 1000 })
-  const stopping = new AbortController()
-  stopOnSignal(app, database, logger, config, stopping)
+  hurrying.addEventListener('abort', () => app.server.closeAllConnections())
 
-  // Listening comes first: while the database is awaited, health and whatever needs no database are answered.
-  await listen(app, config, database)
-  await database.prepare(stopping.signal)
+  if (!stopping.aborted) {
+    // Listening comes first: while the database is awaited, health and whatever needs no database are answered.
+    await listen(app, config, database)
+    await database.prepare(stopping)
+  }
+  if (!stopping.aborted) await once(stopping, 'abort')
+  await app.close()
+  await database.close()
 }
 
 async function listen(app: FastifyInstance, { HOST, PORT }: Config, { description }: Database): Promise<void> {
@@ -40,24 +46,26 @@ function listenFailure(error: NodeJS.ErrnoException, host: string, port: number)
     : `Cannot listen on ${host}, port ${port}: ${error.message}.`
 }
 
-/** The first signal finishes what is in flight and ends with 0, at the latest a second after SHUTDOWN_TIMEOUT; a second signal does not wait. */
-function stopOnSignal(
-  app: FastifyInstance,
-  database: Database,
-  logger: Logger,
-  config: Config,
-  stopping: AbortController,
-): void {
-  const stop = async (signal: NodeJS.Signals) => {
-    if (stopping.signal.aborted) return app.server.closeAllConnections()
-    stopping.abort()
+interface Stop {
+  /** Aborts with the first signal: finish what is in flight. */
+  stopping: AbortSignal
+  /** Aborts SHUTDOWN_TIMEOUT later, or with the second signal: finish nothing more. */
+  hurrying: AbortSignal
+}
+
+/** Heeds SIGTERM and SIGINT from now on; a second after `hurrying` the process ends, whatever still runs. */
+function watchSignals(config: Config, logger: Logger): Stop {
+  const stopping = new AbortController()
+  const hurrying = new AbortController()
+  const hurry = () => {
+    hurrying.abort()
+    setTimeout(() => process.exit(0), 1000).unref()
+  }
+  const stop = (signal: NodeJS.Signals) => {
+    if (stopping.signal.aborted) return hurry()
     logger.info(`${signal}: finishing what is in flight`)
-    const timeout = config.SHUTDOWN_TIMEOUT * 1000
-    setTimeout(() => app.server.closeAllConnections(), timeout).unref()
-    setTimeout(() => process.exit(0), timeout + 1000).unref()
-    await app.close()
-    await database.close()
-    process.exit(0)
+    setTimeout(hurry, config.SHUTDOWN_TIMEOUT * 1000).unref()
+    stopping.abort()
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
@@ -65,10 +73,12 @@ function stopOnSignal(
   const shell = process.ppid
   if (isNpmScript())
     setInterval(() => process.ppid !== shell && !stopping.signal.aborted && stop('SIGTERM'), 250).unref()
+  return { stopping: stopping.signal, hurrying: hurrying.signal }
 }
 
 try {
-  await start()
+  await run()
+  process.exit(0)
 } catch (error) {
   console.error(error)
   process.exit(1)

@@ -2,14 +2,18 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { sql } from 'kysely'
 import t from 'tap'
+import { lockFolder } from '../src/database/lock.ts'
 import { openDatabase } from '../src/database/open.ts'
-import { environment, failMain, runMain, untilHealthy } from './helper/process.ts'
+import { environment, failMain, runMain, startMain, untilHealthy } from './helper/process.ts'
 import { client, onPostgres, ownDatabase, randomUser, silent, temporaryFolder } from './helper/service.ts'
 
 t.test('it says where the docs are, which database it uses and where the data lie', async t => {
@@ -65,6 +69,14 @@ t.test('.env is read where it exists, and the environment wins', async t => {
   await end('SIGTERM')
 })
 
+t.test('a .env that cannot be read ends in one sentence', async t => {
+  const folder = await temporaryFolder(t)
+  await mkdir(join(folder, '.env'))
+  const { code, stderr } = await failMain({}, folder)
+  t.equal(code, 1)
+  t.match(stderr, /^The file \.env cannot be read: .*\.\n$/)
+})
+
 t.test('a port in use ends in one sentence', async t => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -110,6 +122,45 @@ t.test('a second process on one data folder is refused and harms nothing', async
   t.same(body.data, [task, second], 'the lock of a killed process is gone, its tasks are there')
 })
 
+t.test('a data folder that is locked by nobody known is refused all the same', async t => {
+  const dataDir = await temporaryFolder(t)
+  const unlock = await lockFolder(dataDir)
+  t.teardown(unlock)
+  for (const change of [() => writeFile(join(dataDir, 'owner'), ''), () => rm(join(dataDir, 'owner'))]) {
+    await change()
+    const { code, stderr } = await failMain({ DATA_DIR: dataDir })
+    t.equal(code, 1)
+    t.match(stderr, `The data folder ${dataDir} is in use by another process. `)
+    t.equal(stderr.trim().split('\n').length, 1)
+  }
+})
+
+t.test('a database that cannot be made or read ends in one sentence', async t => {
+  const occupied = await temporaryFolder(t)
+  await mkdir(join(occupied, 'pglite'))
+  await writeFile(join(occupied, 'pglite', 'something'), '')
+  const made = await failMain({ DATA_DIR: occupied })
+  t.equal(made.code, 1)
+  t.match(made.stderr, /^The database in \/.*\/pglite cannot be opened: ENOTEMPTY.*\.\n$/)
+
+  const file = await temporaryFolder(t)
+  await writeFile(join(file, 'pglite'), '')
+  const read = await failMain({ DATA_DIR: file })
+  t.equal(read.code, 1)
+  t.match(read.stderr, /^The data folder cannot be read: ENOTDIR.*\.\n$/)
+})
+
+t.test('a schema that is not ours ends in one sentence', async t => {
+  const config = await ownDatabase(t)
+  const database = await openDatabase(config, silent)
+  await database.prepare(new AbortController().signal)
+  await sql`drop table kysely_migration`.execute(database.kysely)
+  await database.close()
+  const { code, stderr } = await failMain(environment(config))
+  t.equal(code, 1)
+  t.match(stderr, /^The database cannot be used: relation "\w+" already exists\.\n$/)
+})
+
 t.test('a database of another major version is explained', async t => {
   const dataDir = await temporaryFolder(t)
   await mkdir(join(dataDir, 'pglite'))
@@ -146,22 +197,34 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   })
 }
 
-t.test('npm’s shell does not hand signals on: when it is gone, the service stops', async t => {
-  const folder = await temporaryFolder(t)
-  const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-  const shell = spawn('sh', ['-c', `"${process.execPath}" "${main}"; exit`], {
-    env: { ...process.env, DATA_DIR: folder, DATABASE_URL: '', PORT: '0', npm_lifecycle_event: 'start' },
-    stdio: ['ignore', 'pipe', 'inherit'],
+for (const [when, until] of [
+  ['once it listens', (folder: string) => exists(join(folder, 'pglite/PG_VERSION'))],
+  ['while it starts', (folder: string) => exists(join(folder, 'owner'))],
+] as const) {
+  t.test(`npm’s shell does not hand signals on: when it is gone, the service stops, ${when}`, async t => {
+    const folder = await temporaryFolder(t)
+    const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+    const shell = spawn('sh', ['-c', `"${process.execPath}" "${main}"; exit`], {
+      env: { ...process.env, DATA_DIR: folder, DATABASE_URL: '', PORT: '0', npm_lifecycle_event: 'start' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const output = text(shell.stdout)
+    await until(folder)
+    shell.kill('SIGTERM')
+    t.match(await output, 'SIGTERM: finishing what is in flight')
+    const unlock = await lockFolder(folder)
+    unlock()
   })
-  const lines = createInterface(shell.stdout)
-  const [first] = await once(lines, 'line')
-  t.match(first, 'listening on')
-  const stopped = once(lines, 'line')
-  const closed = once(lines, 'close')
-  shell.kill('SIGTERM')
-  t.match((await stopped)[0], 'SIGTERM: finishing what is in flight')
-  await closed
-  await (await openDatabase({ databaseUrl: undefined, dataDir: folder, poolSize: 1 }, silent)).close()
+}
+
+t.test('a signal while the database is being made ends with 0, too, and leaves a folder that works', async t => {
+  const dataDir = join(await temporaryFolder(t), 'data')
+  const { child, exited } = startMain({ DATA_DIR: dataDir })
+  await exists(join(dataDir, 'owner'))
+  child.kill('SIGTERM')
+  t.same(await exited, [0, null])
+  const { origin } = await runMain(t, { DATA_DIR: dataDir })
+  await untilHealthy(origin)
 })
 
 t.test('a half-sent request does not hold the stop past its deadline', async t => {
@@ -187,3 +250,8 @@ t.test('a second signal does not wait', async t => {
   await logged(line => line.msg.startsWith('SIGTERM'))
   t.same(await end('SIGTERM'), { code: 0, signal: null })
 })
+
+/** Waits until there is such a file. */
+async function exists(file: string): Promise<void> {
+  while (!existsSync(file)) await sleep(5)
+}

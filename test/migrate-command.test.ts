@@ -2,17 +2,18 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { sql } from 'kysely'
 import t from 'tap'
 import { migrateDown } from '../src/database/migrate.ts'
 import { openDatabase } from '../src/database/open.ts'
 import { environment } from './helper/process.ts'
-import { ownDatabase, silent } from './helper/service.ts'
+import { onPostgres, ownDatabase, silent, temporaryFolder } from './helper/service.ts'
 
+const { DATABASE_URL: _, ...inherited } = process.env
 const script = fileURLToPath(new URL('../scripts/migrate.ts', import.meta.url))
 
 t.test('status, up and down', async t => {
   const config = await ownDatabase(t)
-  const { DATABASE_URL: _, ...inherited } = process.env
   const migrate = async (...command: string[]) => {
     const { stdout } = await promisify(execFile)(process.execPath, [script, ...command], {
       env: { ...inherited, ...environment(config) },
@@ -37,4 +38,36 @@ t.test('status, up and down', async t => {
   for (const line of await migrate('status')) t.match(line, /^\d{4}_\w+\t\d{4}-.*Z$/)
   t.same(await migrate('down'), [(done.at(-1) as string).replace('done', 'taken back')])
   await t.rejects(migrate('sideways'), { code: 1, stderr: 'There is no sideways: use up, down or status.\n' })
+})
+
+t.test('a database that is not there, and one that is not ours, end in one sentence', async t => {
+  const folder = await temporaryFolder(t)
+  const migrate = (env: Record<string, string>) =>
+    promisify(execFile)(process.execPath, [script], { env: { ...inherited, ...env } })
+  await t.rejects(migrate({ DATABASE_URL: `postgresql://postgres@/x?host=${encodeURIComponent(folder)}` }), {
+    code: 1,
+    stderr: /^The database cannot be used: connect ENOENT .*\.\n$/,
+  })
+  const config = await ownDatabase(t)
+  const database = await openDatabase(config, silent)
+  await database.prepare(new AbortController().signal)
+  await sql`drop table kysely_migration`.execute(database.kysely)
+  await database.close()
+  await t.rejects(migrate(environment(config)), {
+    code: 1,
+    stderr: /^The database cannot be used: relation "\w+" already exists\.\n$/,
+  })
+})
+
+t.test('migrations wait for locks, as long as it takes', { skip: !onPostgres && 'PGlite has one session' }, async t => {
+  const config = await ownDatabase(t)
+  const database = await openDatabase(config, silent)
+  t.teardown(() => database.close())
+  await database.prepare(new AbortController().signal)
+  const { rows } = await database.migrate(db =>
+    sql<
+      Record<string, string>
+    >`select current_setting('statement_timeout') as statement, current_setting('lock_timeout') as lock`.execute(db),
+  )
+  t.same(rows, [{ statement: '0', lock: '0' }])
 })

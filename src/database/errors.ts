@@ -25,6 +25,15 @@ export function isUnavailable(error: unknown): boolean {
   return error instanceof Error && DRIVER.test(error.message)
 }
 
+/** The server ends the session with these, or has become one that takes no writes (25006, after a failover). */
+const ENDS_SESSION = /^(08...|57P0.|25P03|25006)$/
+
+/** Whether the connection that had this error must not be used again. The driver's own errors have no code. */
+export function breaksConnection(error: unknown): boolean {
+  const code = codeOf(error)
+  return code === undefined || NETWORK.test(code) || ENDS_SESSION.test(code)
+}
+
 /** An error in a line; what Node collects of a host's several addresses has no message of its own. */
 export const describeError = (error: unknown): string =>
   error instanceof AggregateError ? error.errors.map(describeError).join('; ') : (error as Error).message

@@ -17,7 +17,7 @@ const SQLITE_BUSY = 5
  */
 export async function lockFolder(folder: string): Promise<() => void> {
   const ownerFile = join(folder, 'owner')
-  let lock: DatabaseSync
+  let lock: DatabaseSync | undefined
   try {
     mkdirSync(folder, { recursive: true })
     lock = new DatabaseSync(join(folder, 'lock'), { timeout: 0 })
@@ -25,13 +25,24 @@ export async function lockFolder(folder: string): Promise<() => void> {
     lock.exec('pragma journal_mode = memory; begin exclusive')
     writeFileSync(ownerFile, `process ${process.pid} on ${hostname()}`)
   } catch (error) {
+    lock?.close()
     if ((error as { errcode?: number }).errcode === SQLITE_BUSY) {
       throw new StartError(
-        `The data folder ${folder} is in use by ${readFileSync(ownerFile, 'utf8')}. ` +
+        `The data folder ${folder} is in use by ${readOwner(ownerFile)}. ` +
           'Stop that one first, or set DATA_DIR to another folder: PGlite serves one process at a time.',
       )
     }
     throw new StartError(`The data folder ${folder} cannot be used: ${(error as Error).message}.`)
   }
   return () => lock.close()
+}
+
+/** Who wrote the file last; the holder of the lock writes it a moment after it has the lock. */
+function readOwner(file: string): string {
+  const fallback = 'another process'
+  try {
+    return readFileSync(file, 'utf8') || fallback
+  } catch {
+    return fallback
+  }
 }

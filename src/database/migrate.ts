@@ -8,7 +8,7 @@ import type { Tables } from './tables.ts'
 const folder = new URL('../../migrations/', import.meta.url)
 
 /** The oldest PostgreSQL that the tests run on, as server_version_num. */
-const OLDEST_SERVER = 150000
+export const OLDEST_SERVER = 150000
 
 async function readMigrations(): Promise<Record<string, Migration>> {
   const files = (await readdir(folder)).filter(file => file.endsWith('.ts')).sort()

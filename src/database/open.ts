@@ -1,23 +1,32 @@
 /** The database that the configuration asks for: PostgreSQL with DATABASE_URL, otherwise PGlite in DATA_DIR. */
-
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Kysely } from 'kysely'
+import { StartError } from '../start-error.ts'
+import { describeError, isUnavailable } from './errors.ts'
+import { migrateUp } from './migrate.ts'
 import { openPGlite } from './pglite.ts'
 import { openPostgres } from './postgres.ts'
 import type { Tables } from './tables.ts'
 
-export interface Database {
+/** What the two kinds of database have in common. */
+export interface Store {
   readonly kysely: Kysely<Tables>
-  /** Whether the schema is there; until then nothing but health and validation can be answered. */
-  readonly ready: boolean
   /** Which database and where, for people; without credentials. */
   readonly description: string
+  /** Runs `work` on a connection that is fit for migrations: without the timeouts of requests. */
+  migrate<T>(work: (db: Kysely<Tables>) => Promise<T>): Promise<T>
+  close(): Promise<void>
+}
+
+export interface Database extends Store {
+  /** Whether the schema is there; until then nothing but health and validation can be answered. */
+  readonly ready: boolean
   /**
    * Brings the schema up to date, waiting for a database that is not there yet; aborting `signal` ends the waiting.
    * @throws StartError where waiting would not help
    */
   prepare(signal: AbortSignal): Promise<void>
-  close(): Promise<void>
 }
 
 export interface DatabaseConfig {
@@ -26,9 +35,43 @@ export interface DatabaseConfig {
   poolSize: number
 }
 
-/** @throws StartError where DATA_DIR cannot be used */
+/** How long to wait before the database is tried again, in milliseconds: short, for a restart is over in a second. */
+const RETRY_DELAY = 500
+
+/** @throws StartError where DATABASE_URL or DATA_DIR cannot be used */
 export async function openDatabase(config: DatabaseConfig, log: FastifyBaseLogger): Promise<Database> {
-  return config.databaseUrl === undefined
-    ? openPGlite(config.dataDir)
-    : openPostgres(config.databaseUrl, config.poolSize, log)
+  const { databaseUrl, dataDir, poolSize } = config
+  const store = databaseUrl === undefined ? await openPGlite(dataDir) : openPostgres(databaseUrl, poolSize, log)
+  let ready = false
+  return {
+    ...store,
+    get ready() {
+      return ready
+    },
+    async prepare(signal) {
+      await waitFor(() => store.migrate(migrateUp), log, signal)
+      ready = !signal.aborted
+    },
+  }
+}
+
+/** What to tell an operator of a database that does not work. */
+export const databaseFailure = (error: unknown): StartError =>
+  new StartError(`The database cannot be used: ${describeError(error)}.`, { cause: error })
+
+/** Tries until it works; says once that it waits, and once that the waiting is over. */
+async function waitFor(attempt: () => Promise<unknown>, log: FastifyBaseLogger, signal: AbortSignal): Promise<void> {
+  let waiting = false
+  while (!signal.aborted) {
+    try {
+      await attempt()
+      if (waiting) log.info('the database is there')
+      return
+    } catch (error) {
+      if (!isUnavailable(error)) throw databaseFailure(error)
+      if (!waiting) log.warn({ error: describeError(error) }, 'the database is not there yet; waiting for it')
+      waiting = true
+      await sleep(RETRY_DELAY, undefined, { signal }).catch(() => undefined)
+    }
+  }
 }

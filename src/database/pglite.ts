@@ -5,10 +5,9 @@ import { PGlite } from '@electric-sql/pglite'
 import { Kysely, PGliteDialect } from 'kysely'
 import { StartError } from '../start-error.ts'
 import { lockFolder } from './lock.ts'
-import { migrateUp } from './migrate.ts'
-import type { Database } from './open.ts'
+import type { Store } from './open.ts'
 import type { Tables } from './tables.ts'
-import { parsers } from './values.ts'
+import { parsers, SESSION_FORMAT, setStatements } from './values.ts'
 
 /** The major version of PostgreSQL that PGlite brings: it opens no other's files. */
 export const PGLITE_MAJOR_VERSION = '18'
@@ -28,24 +27,17 @@ class TextDecoderKeepingBom extends TextDecoder {
  * Opens the database in `dataDir`, making it where it is new.
  * @throws StartError where the folder cannot be used or belongs to another process
  */
-export async function openPGlite(dataDir: string): Promise<Database> {
+export async function openPGlite(dataDir: string): Promise<Store> {
   const folder = resolve(dataDir)
   const unlock = await lockFolder(folder)
   globalThis.TextDecoder = TextDecoderKeepingBom
   try {
     const pglite = await openFiles(folder)
     const kysely = new Kysely<Tables>({ dialect: new PGliteDialect({ pglite }) })
-    let ready = false
     return {
       kysely,
-      get ready() {
-        return ready
-      },
       description: `PGlite in ${folder}`,
-      async prepare() {
-        await migrateUp(kysely)
-        ready = true
-      },
+      migrate: work => work(kysely),
       async close() {
         await kysely.destroy()
         unlock()
@@ -61,25 +53,24 @@ export async function openPGlite(dataDir: string): Promise<Database> {
 async function openFiles(folder: string): Promise<PGlite> {
   const files = join(folder, 'pglite')
   const version = await readVersion(files)
-  if (version === undefined) {
-    const unfinished = join(folder, 'pglite.new')
-    await rm(unfinished, { recursive: true, force: true })
-    await mkdir(unfinished)
-    const made = await open(unfinished)
-    await made.close()
-    await rename(unfinished, files)
-  } else if (version !== PGLITE_MAJOR_VERSION) {
+  if (version !== undefined && version !== PGLITE_MAJOR_VERSION) {
     throw new StartError(
       `The database in ${files} was made by PostgreSQL ${version}, and this PGlite opens only those of ${PGLITE_MAJOR_VERSION}. ` +
         'Move the tasks over with the version that made it, or set DATA_DIR to another folder.',
     )
   }
-  return open(files)
-}
-
-async function open(files: string): Promise<PGlite> {
   try {
-    return await PGlite.create(files, { parsers })
+    if (version === undefined) {
+      const unfinished = join(folder, 'pglite.new')
+      await rm(unfinished, { recursive: true, force: true })
+      await mkdir(unfinished)
+      const made = await PGlite.create(unfinished)
+      await made.close()
+      await rename(unfinished, files)
+    }
+    const pglite = await PGlite.create(files, { parsers })
+    await pglite.exec(setStatements(SESSION_FORMAT))
+    return pglite
   } catch (error) {
     throw new StartError(`The database in ${files} cannot be opened: ${(error as Error).message}.`, { cause: error })
   }

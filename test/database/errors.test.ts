@@ -1,6 +1,6 @@
 /** What a database error means. */
 import t from 'tap'
-import { describeError, isUnavailable, isUniqueViolation } from '../../src/database/errors.ts'
+import { breaksConnection, describeError, isUnavailable, isUniqueViolation } from '../../src/database/errors.ts'
 
 const withCode = (code: unknown) => Object.assign(new Error('failed'), { code })
 
@@ -33,6 +33,12 @@ t.test('anything else is a bug', async t => {
   for (const code of ['42P01', '22P02', '23505', 'FST_ERR_BAD_URL', 7])
     t.notOk(isUnavailable(withCode(code)), `${code}`)
   for (const error of [new Error('oops'), 'oops', null, undefined]) t.notOk(isUnavailable(error))
+})
+
+t.test('which connections must not be used again', async t => {
+  for (const code of ['ECONNRESET', '08006', '57P01', '25P03', '25006']) t.ok(breaksConnection(withCode(code)), code)
+  t.ok(breaksConnection(new Error('Query read timeout')), 'the driver’s own errors')
+  for (const code of ['23505', '57014', '55P03', '40001']) t.notOk(breaksConnection(withCode(code)), code)
 })
 
 t.test('unique violations', async t => {

@@ -1,24 +1,18 @@
 /** What is particular to PostgreSQL behind a network: one that is not there yet, or goes away, or will never do. */
-import pg from 'pg'
 import t from 'tap'
 import { failMain, type Running, runMain, untilHealthy } from '../helper/process.ts'
-import { client, ownDatabase, randomUser, type Service } from '../helper/service.ts'
-import { freePort, serveDatabase } from '../helper/wire.ts'
+import { client, ownDatabase, randomUser, type Service, type Test } from '../helper/service.ts'
+import { layWire, type Wire } from '../helper/wire.ts'
 
 const isWarning = (line: Record<string, unknown>) => line.level === 40
 
-function behindPort(port: number, databaseUrl: string | undefined): Record<string, string> {
-  const { pathname } = new URL((databaseUrl ?? 'postgresql://host/postgres').replace('@/', '@socket/'))
-  return {
-    DATABASE_URL: `postgresql://postgres@127.0.0.1:${port}${pathname}`,
-    DATABASE_POOL_SIZE: '1',
-    LOG_LEVEL: 'debug',
-  }
-}
+/** The service at the end of a wire, with a single connection to lose. */
+const runBehind = (test: Test, { url }: Wire): Promise<Running> =>
+  runMain(test, { DATABASE_URL: url, DATABASE_POOL_SIZE: '1', LOG_LEVEL: 'debug' })
 
 t.test('a PostgreSQL that is not there is said once and waited for', async t => {
-  const port = await freePort()
-  const env = { DATABASE_URL: `postgresql://someone:hunter2@127.0.0.1:${port}/tasks` }
+  const { url } = await layWire(t, await ownDatabase(t))
+  const env = { DATABASE_URL: url.replace('postgres@', 'someone:hunter2@') }
   const { origin, log, logged, end } = await runMain(t, env)
   await logged(isWarning)
   const { call } = client(t, origin)
@@ -29,18 +23,18 @@ t.test('a PostgreSQL that is not there is said once and waited for', async t => 
   t.equal((await call('GET', `/api/${randomUser()}/tasks?limit=0`)).status, 400)
   t.equal((await call('GET', '/health/live')).status, 200)
 
-  t.match(log[0]?.msg, `tasks in PostgreSQL at 127.0.0.1:${port}/tasks`)
-  t.match(log.find(isWarning), { msg: 'the database is not there yet; waiting for it', error: /ECONNREFUSED/ })
+  const { pathname, searchParams } = new URL(url.replace('@/', '@socket/'))
+  t.match(log[0]?.msg, `tasks in PostgreSQL at ${searchParams.get('host')}:5432${pathname}`)
+  t.match(log.find(isWarning), { msg: 'the database is not there yet; waiting for it', error: /ENOENT/ })
   t.notMatch(JSON.stringify(log), /hunter2|someone/)
   t.same(await end('SIGTERM'), { code: 0, signal: null }, 'waiting does not hold up the stop')
 })
 
 t.test('when it comes, the service becomes healthy by itself, and it outlives lost connections', async t => {
-  const config = await ownDatabase(t)
-  const port = await freePort()
-  const running = await runMain(t, behindPort(port, config.databaseUrl))
+  const wire = await layWire(t, await ownDatabase(t))
+  const running = await runBehind(t, wire)
   await running.logged(isWarning)
-  const wire = await serveDatabase(t, port, config)
+  await wire.resume()
   await running.logged(line => line.msg === 'the database is there')
   t.equal(running.log.filter(isWarning).length, 1, 'the waiting was said once')
   await untilHealthy(running.origin)
@@ -55,10 +49,9 @@ t.test('when it comes, the service becomes healthy by itself, and it outlives lo
 })
 
 t.test('while it is away, what needs it is 503 and bad requests are still told so', async t => {
-  const config = await ownDatabase(t)
-  const port = await freePort()
-  const wire = await serveDatabase(t, port, config)
-  const running = await runMain(t, behindPort(port, config.databaseUrl))
+  const wire = await layWire(t, await ownDatabase(t))
+  await wire.resume()
+  const running = await runBehind(t, wire)
   await untilHealthy(running.origin)
   const service = client(t, running.origin)
   const path = `/api/${randomUser()}/tasks`
@@ -83,28 +76,51 @@ t.test('while it is away, what needs it is 503 and bad requests are still told s
   await endedWell(t, running)
 })
 
+t.test('a connection that went silent is given up, and not used again', async t => {
+  const wire = await layWire(t, await ownDatabase(t))
+  await wire.resume()
+  const running = await runBehind(t, wire)
+  await untilHealthy(running.origin)
+  const { call } = client(t, running.origin)
+  const path = `/api/${randomUser()}/tasks`
+  wire.silence()
+  t.equal((await call('GET', path)).status, 503, 'when the timeout is over')
+  t.equal((await call('GET', path)).status, 200, 'on a new connection')
+  await endedWell(t, running)
+})
+
+t.test('a connection that breaks while it is set up is no failure of another kind', async t => {
+  const wire = await layWire(t, await ownDatabase(t))
+  await wire.resume()
+  const running = await runBehind(t, wire)
+  await untilHealthy(running.origin)
+  wire.cut()
+  wire.cutAt('set datestyle')
+  await running.logged(line => line.msg === 'a database connection was lost')
+  const { status, headers } = await client(t, running.origin).call('GET', `/api/${randomUser()}/tasks`)
+  t.equal(status, 503)
+  t.equal(headers.get('retry-after'), '1')
+  await endedWell(t, running)
+})
+
 t.test('a database that is there at once needs no word', async t => {
-  const config = await ownDatabase(t)
-  const port = await freePort()
-  await serveDatabase(t, port, config)
-  const running = await runMain(t, behindPort(port, config.databaseUrl))
+  const wire = await layWire(t, await ownDatabase(t))
+  await wire.resume()
+  const running = await runBehind(t, wire)
   await untilHealthy(running.origin)
   t.same(running.log.filter(line => line.msg !== 'request').length, 1)
   await endedWell(t, running)
 })
 
-t.test('what waiting cannot mend ends in one sentence', async t => {
-  const config = await ownDatabase(t)
-  const port = await freePort()
-  await serveDatabase(t, port, config)
-  const env = behindPort(port, config.databaseUrl)
-  const admin = new pg.Client({ connectionString: env.DATABASE_URL })
-  await admin.connect()
-  await admin.query('drop table if exists kysely_migration, task; create table task (something_else int)')
-  await admin.end()
-  const { code, stderr } = await failMain(env)
-  t.equal(code, 1)
-  t.match(stderr, /^The database cannot be used: relation "\w+" already exists\.\n$/)
+t.test('a connection string that cannot be used ends in one sentence', async t => {
+  for (const [url, reason] of [
+    ['postgresql://postgres:%E0@localhost/tasks', 'URI malformed'],
+    ['postgresql://localhost/tasks?sslrootcert=/nowhere/ca.pem', 'ENOENT.*/nowhere/ca.pem.*'],
+  ]) {
+    const { code, stderr } = await failMain({ DATABASE_URL: url as string })
+    t.equal(code, 1)
+    t.match(stderr, new RegExp(`^DATABASE_URL cannot be used: ${reason}\\.\n$`))
+  }
 })
 
 /** The body of the first answer that is not 503. */

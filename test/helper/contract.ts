@@ -40,10 +40,26 @@ const template = (path: string) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[
 export function violations(method: string, path: string, answer: Answer): string[] {
   const operation = operationOf(method, path)
   // What the contract cannot attach to an operation (404 and 405 for what it does not name) is still a problem.
-  const declared = operation ? (operation.responses[answer.status] as DeclaredResponse) : problem
+  if (operation === undefined)
+    return [...headerViolations(problem, answer), ...contentViolations(problem, answer, method)]
+  const declared = operation.responses[answer.status] as DeclaredResponse | undefined
   if (declared === undefined) return [`status ${answer.status} is not declared`]
-  if (operation !== undefined) remember(operation.operationId, answer.status)
-  return [...headerViolations(declared, answer), ...contentViolations(declared, answer, method)]
+  remember(operation.operationId, answer.status)
+  return [
+    ...undeclaredHeaders(declared, answer),
+    ...headerViolations(declared, answer),
+    ...contentViolations(declared, answer, method),
+  ]
+}
+
+/** What belongs to the message and the connection, and so to no operation. */
+const HTTP_HEADERS = ['connection', 'content-length', 'content-type', 'date', 'keep-alive', 'transfer-encoding']
+
+function undeclaredHeaders(declared: DeclaredResponse, answer: Answer): string[] {
+  const names = Object.keys(declared.headers ?? {}).map(name => name.toLowerCase())
+  return [...answer.headers.keys()]
+    .filter(name => !names.includes(name) && !HTTP_HEADERS.includes(name))
+    .map(name => `header ${name} is not declared`)
 }
 
 function headerViolations(declared: DeclaredResponse, answer: Answer): string[] {

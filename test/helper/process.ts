@@ -24,6 +24,16 @@ export interface Running {
 export const environment = ({ databaseUrl, dataDir }: DatabaseConfig): Record<string, string> =>
   databaseUrl === undefined ? { DATA_DIR: dataDir } : { DATABASE_URL: databaseUrl }
 
+/** Starts the service and leaves the rest to the caller. */
+export function startMain(
+  env: Record<string, string>,
+  cwd?: string,
+): { child: ChildProcess; exited: Promise<unknown[]> } {
+  const child = spawnMain(env, cwd)
+  child.stdout?.resume()
+  return { child, exited: once(child, 'exit') }
+}
+
 function spawnMain(env: Record<string, string>, cwd?: string): ChildProcess {
   const { DATABASE_URL: _, ...inherited } = process.env
   return spawn(process.execPath, [main], {
@@ -84,8 +94,11 @@ export async function untilHealthy(origin: string): Promise<void> {
 }
 
 /** Runs the service where it is expected to end by itself. */
-export async function failMain(env: Record<string, string>): Promise<{ code: number; stdout: string; stderr: string }> {
-  const child = spawnMain(env)
+export async function failMain(
+  env: Record<string, string>,
+  cwd?: string,
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const child = spawnMain(env, cwd)
   const output = { stdout: '', stderr: '' }
   child.stdout?.on('data', chunk => {
     output.stdout += chunk

@@ -17,7 +17,7 @@ import { exchange } from './socket.ts'
 export type { Answer, Task }
 
 /** What tap gives to a test, as far as it is needed here. */
-type Test = Pick<typeof t, 'teardown' | 'same'>
+export type Test = Pick<typeof t, 'teardown' | 'same'>
 
 export interface Service {
   origin: string

@@ -1,6 +1,7 @@
 /** HTTP by hand, for what no client library would send. */
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 
 /** Sends bytes to a local port and returns the one response, read until the server closes or the response is whole. */
 export async function exchange(
@@ -27,4 +28,12 @@ function isWhole(received: string): boolean {
   const [head = '', ...rest] = received.split('\r\n\r\n')
   const length = /^content-length: (\d+)$/im.exec(head)?.[1]
   return length !== undefined && Buffer.byteLength(rest.join('\r\n\r\n')) >= Number(length)
+}
+
+/** Sends bytes to a local port and returns everything that comes back until the server closes. */
+export async function conversation(port: number, bytes: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  socket.write(bytes, 'latin1')
+  return text(socket)
 }

@@ -1,44 +1,50 @@
-/** A database behind a TCP port of the test's choice, so that connections can be refused and cut. */
+/** A database behind a socket of the test's own, so that connections can be refused, cut and silenced. */
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
-import type t from 'tap'
 import type { DatabaseConfig } from '../../src/database/open.ts'
+import { type Test, temporaryFolder } from './service.ts'
 
 export interface Wire {
+  /** A connection string that leads through this wire. */
+  url: string
   /** Cuts every connection that there is. */
   cut(): void
+  /** From now on cuts a connection that sends `text`, before it arrives. */
+  cutAt(text: string): void
+  /** Lets the connections that there are go silent: they stay open, and nothing comes through. New ones work. */
+  silence(): void
   /** Cuts them and refuses new ones, as a database that is down does. */
   pause(): void
-  /** Takes connections again. */
+  /** Takes connections, for the first time or again. */
   resume(): Promise<void>
 }
 
-/** A port that nothing listens on; the one who asked is expected to use it soon. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
-}
+type Deliver = (bytes: Uint8Array) => void
+
+/** Connects one client to the database; returns what takes the client's bytes. */
+type Line = (near: Socket, deliver: Deliver) => Deliver
 
 /**
- * Serves the PostgreSQL of `config` on `port`. Where the suite runs on PGlite, a PGlite in memory speaks PostgreSQL's
- * protocol there instead: one session, whatever the number of connections, which is enough for a pool of one.
+ * Lays a wire to the PostgreSQL of `config`, which takes no connections yet. Where the suite runs on PGlite, a PGlite in
+ * memory speaks PostgreSQL's protocol at its end: one session, whatever the number of connections.
  */
-export async function serveDatabase(
-  test: Pick<typeof t, 'teardown'>,
-  port: number,
-  config: DatabaseConfig,
-): Promise<Wire> {
+export async function layWire(test: Test, { databaseUrl }: DatabaseConfig): Promise<Wire> {
+  const folder = await temporaryFolder(test)
+  const line = databaseUrl === undefined ? await lineToPGlite() : lineToPostgres(databaseUrl)
   const sockets = new Set<Socket>()
-  const serve = config.databaseUrl === undefined ? await pgliteServer() : proxy(config.databaseUrl)
+  const silent = new Set<Socket>()
+  let cutText: string | undefined
   const server = createServer(near => {
     sockets.add(near)
     near.on('error', () => near.destroy())
-    serve(near)
+    const passes = () => near.writable && !silent.has(near)
+    const send = line(near, bytes => passes() && near.write(bytes))
+    near.on('data', bytes => {
+      if (cutText !== undefined && bytes.includes(cutText)) near.destroy()
+      else if (passes()) send(bytes)
+    })
   })
   const cut = () => {
     for (const socket of sockets) socket.destroy()
@@ -48,36 +54,45 @@ export async function serveDatabase(
     server.close()
     cut()
   }
-  const resume = async () => {
-    server.listen(port, '127.0.0.1')
-    await once(server, 'listening')
-  }
   test.teardown(pause)
-  await resume()
-  return { cut, pause, resume }
+  const { pathname } = parse(databaseUrl ?? 'postgresql://host/postgres')
+  return {
+    url: `postgresql://postgres@${pathname}?host=${encodeURIComponent(folder)}`,
+    cut,
+    cutAt(text) {
+      cutText = text
+    },
+    silence() {
+      for (const socket of sockets) silent.add(socket)
+    },
+    pause,
+    async resume() {
+      server.listen(join(folder, '.s.PGSQL.5432'))
+      await once(server, 'listening')
+    },
+  }
 }
 
-async function pgliteServer(): Promise<(near: Socket) => void> {
+async function lineToPGlite(): Promise<Line> {
   const pglite = await PGlite.create()
   let pending = Promise.resolve()
-  return near => {
-    near.on('data', bytes => {
-      pending = pending.then(async () => {
-        const reply = await pglite.execProtocolRaw(bytes)
-        if (near.writable) near.write(reply)
-      })
-    })
+  return (_near, deliver) => bytes => {
+    pending = pending.then(async () => deliver(await pglite.execProtocolRaw(bytes)))
   }
 }
 
-function proxy(databaseUrl: string): (near: Socket) => void {
-  const { hostname, port, searchParams } = new URL(databaseUrl.replace('@/', '@socket/'))
+function lineToPostgres(databaseUrl: string): Line {
+  const { hostname, port, searchParams } = parse(databaseUrl)
   const folder = searchParams.get('host')
-  return near => {
-    const far = folder === null ? connect(Number(port || 5432), hostname) : connect(`${folder}/.s.PGSQL.5432`)
+  return (near, deliver) => {
+    const far = folder === null ? connect(Number(port || 5432), hostname) : connect(join(folder, '.s.PGSQL.5432'))
     far.on('error', () => near.destroy())
     far.on('close', () => near.destroy())
     near.on('close', () => far.destroy())
-    near.pipe(far).pipe(near)
+    far.on('data', deliver)
+    return bytes => far.write(bytes)
   }
 }
+
+/** URL wants a host where libpq needs none. */
+const parse = (databaseUrl: string) => new URL(databaseUrl.replace('@/', '@socket/'))
