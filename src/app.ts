@@ -1,5 +1,7 @@
 /** The one Fastify instance: everything between the socket and the handlers, in request order. */
 import { randomUUID } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -14,7 +16,7 @@ import { registerOperations, supportAllMethods } from './contract/routes.ts'
 import type { Database } from './database/open.ts'
 import { createClientErrorHandler, createErrorHandler, refuse } from './errors.ts'
 import { handlers } from './handlers.ts'
-import { Problem } from './problem.ts'
+import { Problem, routeNotFound } from './problem.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -39,6 +41,8 @@ export async function buildApp({ database, logger, requestTimeout }: AppOptions)
   const limits = contract.document['x-limits']
   const requestId = requestIdReader(contract.document.components.schemas.RequestId)
   const handleError = createErrorHandler(limits, logger)
+  /** The response to each connection's newest request. */
+  const newest = new WeakMap<Socket, ServerResponse>()
 
   const app = Fastify({
     loggerInstance: logger,
@@ -65,32 +69,31 @@ export async function buildApp({ database, logger, requestTimeout }: AppOptions)
       handleError(error, request, reply)
       logRequest(request, reply)
     },
-    clientErrorHandler: createClientErrorHandler(limits, logger),
+    clientErrorHandler: createClientErrorHandler(limits, newest, logger),
   })
+  app.server.on('request', (request, response) => newest.set(request.socket, response))
   app.server.on('connect', (request, socket) => {
     // Node lets go of this socket, its errors and its timeouts included.
     const destroy = () => socket.destroy()
     socket.on('error', destroy).on('finish', destroy)
-    const id = requestId(request.headers['x-request-id'])
     refuse(
-      socket as never,
+      socket as Socket,
       new Problem('method_not_allowed', 'This server is no proxy.', { headers: { allow: '' } }),
-      id,
+      requestId(request.headers['x-request-id']),
+      logger,
     )
   })
-  // Fastify answers the request; the hook below sees what was expected.
+  // 100-continue is met; of what else is expected nothing is known here, and it may be ignored (RFC 9110, 10.1.1).
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
 
   app.decorateRequest('problem', null)
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
-    const { host, expect } = request.headers
-    if (host === undefined && request.raw.httpVersion === '1.1') {
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
       throw new Problem('malformed_request', 'HTTP/1.1 requests need a Host header.')
     }
-    if (expect !== undefined && expect.toLowerCase() !== '100-continue') {
-      throw new Problem('expectation_failed', 'The only expectation that is met here is 100-continue.')
-    }
+    // Here already, before a body is read.
+    if (request.is404) throw routeNotFound()
   })
   // What is in flight while the service stops is the last on its connection: else the stop would wait for the client to hang up.
   let closing = false
@@ -103,11 +106,9 @@ export async function buildApp({ database, logger, requestTimeout }: AppOptions)
   })
   app.addHook('onResponse', async (request, reply) => logRequest(request, reply))
   app.setErrorHandler(handleError)
-  app.setNotFoundHandler(async request => {
-    throw new Problem(
-      'route_not_found',
-      `There is nothing at this path; ${request.method} needs one of the contract's.`,
-    )
+  // @fastify/static comes here from routes of its own.
+  app.setNotFoundHandler(async () => {
+    throw routeNotFound()
   })
 
   supportAllMethods(app)

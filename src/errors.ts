@@ -1,11 +1,11 @@
 /** Whatever goes wrong between the socket and the handlers, as a problem on the wire. */
-import { STATUS_CODES } from 'node:http'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { unsupportedMediaType } from './contract/body.ts'
 import type { Document } from './contract/load.ts'
 import { isUnavailable } from './database/errors.ts'
-import { databaseUnavailable, PROBLEM_MEDIA_TYPE, Problem } from './problem.ts'
+import { databaseUnavailable, PROBLEM_MEDIA_TYPE, Problem, routeNotFound } from './problem.ts'
 
 type Limits = Document['x-limits']
 
@@ -43,7 +43,7 @@ function toProblem(error: unknown, request: FastifyRequest, limits: Limits): Pro
 function failure(error: unknown): Problem {
   const { statusCode } = error as { statusCode?: number }
   // @fastify/static says so of paths that lead out of its folder.
-  if (statusCode === 403 || statusCode === 404) return new Problem('route_not_found', 'There is nothing at this path.')
+  if (statusCode === 403 || statusCode === 404) return routeNotFound()
   // Fastify says so of a caller who hung up in the middle of the body.
   if (statusCode === 400) {
     return new Problem('malformed_request', 'The body did not arrive as announced.')
@@ -57,17 +57,29 @@ function failure(error: unknown): Problem {
 /**
  * Answers on the bare socket what never became a request: HTTP that cannot be parsed, headers that are too large, a
  * request that does not end. The connection is closed, for nothing after it can be trusted.
+ * @param newest the response to each connection's newest request
  */
-export function createClientErrorHandler(limits: Limits, log: FastifyBaseLogger) {
+export function createClientErrorHandler(
+  limits: Limits,
+  newest: WeakMap<Socket, ServerResponse>,
+  log: FastifyBaseLogger,
+) {
   return (error: Error & { code?: string }, socket: Socket): void => {
     if (error.code === 'ECONNRESET' || !socket.writable) {
       socket.destroy()
       return
     }
-    const problem = clientProblem(error, limits)
-    const requestId = crypto.randomUUID()
-    log.info({ request_id: requestId, status: problem.status, error: error.code }, 'bad request')
-    refuse(socket, problem, requestId)
+    const answer = () => refuse(socket, clientProblem(error, limits), crypto.randomUUID(), log)
+    const response = newest.get(socket)
+    if (response === undefined) answer()
+    else if (response.req.complete) {
+      // The trouble came after a whole request: its answer must not be mistaken for this one.
+      if (response.writableFinished) answer()
+      else response.once('finish', () => socket.destroySoon())
+    } else if (response.headersSent) {
+      // The trouble is in the body of a request that has its answer: a second one would be taken for the next request's.
+      socket.destroy()
+    } else answer()
   }
 }
 
@@ -85,8 +97,9 @@ function clientProblem(error: Error & { code?: string }, limits: Limits): Proble
   }
 }
 
-/** Writes a whole response and ends the connection. */
-export function refuse(socket: Socket, problem: Problem, requestId: string): void {
+/** Writes and logs a whole response, and ends the connection. */
+export function refuse(socket: Socket, problem: Problem, requestId: string, log: FastifyBaseLogger): void {
+  log.info({ request_id: requestId, status: problem.status, problem: problem.code }, 'refused')
   const body = JSON.stringify(problem.body(requestId))
   const headers = {
     ...problem.headers,

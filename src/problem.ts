@@ -17,7 +17,6 @@ const kinds = {
   id_taken: { status: 409, title: 'The id is taken' },
   content_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: "The body's media type is not supported" },
-  expectation_failed: { status: 417, title: 'The expectation cannot be met' },
   headers_too_large: { status: 431, title: 'The headers are too large' },
   internal_error: { status: 500, title: 'Something went wrong here' },
   database_unavailable: { status: 503, title: 'The database is not available' },
@@ -74,3 +73,7 @@ export const databaseUnavailable = (cause?: unknown): Problem<'database_unavaila
     headers: { 'retry-after': '1' },
     cause,
   })
+
+/** 404: no route is at the path. */
+export const routeNotFound = (): Problem<'route_not_found'> =>
+  new Problem('route_not_found', 'There is nothing at this path. The contract is at /openapi.yaml.')

@@ -5,8 +5,9 @@ import { Problem } from '../problem.ts'
 import type { Operation } from './load.ts'
 
 /**
- * Replaces Fastify's parsers by one for all media types. An empty body is no body, whatever Content-Type says of it: many
- * clients send DELETE and PATCH with `application/json` and nothing.
+ * Replaces Fastify's parsers by one for all media types. An empty body is no body, whatever media type is named: many
+ * clients send DELETE and PATCH with `application/json` and nothing. Parameters of the media type mean nothing, `charset`
+ * included (RFC 8259, 11).
  */
 export function parseBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
@@ -46,3 +47,7 @@ export function unsupportedMediaType(operation: Operation | undefined): Problem 
     headers: { [name]: taken },
   })
 }
+
+/** Whether the request has content that Fastify does not read, as that of a GET. */
+export const hasUnreadBody = ({ headers }: FastifyRequest): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0

@@ -10,8 +10,14 @@ export const DOCS_PATH = '/docs'
 
 /** Registers `/openapi.yaml`, `/openapi.json`, `/openapi-3.0.yaml` and `/docs`; `/` leads to the last. */
 export async function registerDocuments(app: FastifyInstance, contract: Contract): Promise<void> {
+  // Fastify does not tell onRoute of the variant with a slash at the end.
+  const pages = new Set([`${DOCS_PATH}/`])
+  app.addHook('onRoute', ({ method, url }) => {
+    if ([method].flat().includes('GET') && url.startsWith(DOCS_PATH)) pages.add(url)
+  })
   await app.register(swagger, { mode: 'static', specification: { document: contract.document as never } })
   await app.register(swaggerUi, { routePrefix: DOCS_PATH })
+  for (const url of pages) refuseOtherMethods(app, url, ['GET'])
 
   const documents = {
     '/openapi.yaml': ['application/yaml', contract.yaml],

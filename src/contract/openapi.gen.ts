@@ -267,7 +267,7 @@ export interface components {
          * @description The kind of problem, for programs. Codes are never renamed.
          * @enum {string}
          */
-        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "content_too_large" | "unsupported_media_type" | "expectation_failed" | "headers_too_large" | "internal_error" | "database_unavailable";
+        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "content_too_large" | "unsupported_media_type" | "headers_too_large" | "internal_error" | "database_unavailable";
         /** @description One broken rule. */
         ValidationError: {
             /**

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 
 import Negotiator from 'negotiator'
 import type { Database } from '../database/open.ts'
 import { databaseUnavailable, Problem } from '../problem.ts'
+import { hasUnreadBody } from './body.ts'
 import type { Contract, Operation } from './load.ts'
 import type { Input, OperationId } from './types.ts'
 import { createValidate, type RequestParts } from './validate.ts'
@@ -61,6 +62,8 @@ function handle(operation: Operation, contract: Contract, database: Database) {
       header: request.headers,
     }
     if (request.body !== undefined) parts.requestBody = request.body
+    // Something, for the validation to refuse it: Fastify does not read the body of a GET.
+    else if (operation.method === 'get' && hasUnreadBody(request)) parts.requestBody = null
     validate(parts)
     if (needsDatabase && !database.ready) throw databaseUnavailable()
 

@@ -3,10 +3,12 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { METHODS } from 'node:http'
 import { createConnection } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { contract, operations } from '../helper/contract.ts'
 import { type Answer, client, randomUser, startService } from '../helper/service.ts'
+import { conversation } from '../helper/socket.ts'
 
 const { call, send, create, origin, port } = await startService(t)
 const limits = contract.document['x-limits']
@@ -37,7 +39,8 @@ t.test('HEAD works wherever GET does, without the body', async t => {
 })
 
 t.test('every other method on a known path is 405 and names those that work', async t => {
-  for (const path of [...paths, '/openapi.yaml', '/openapi.json', '/openapi-3.0.yaml', '/']) {
+  const pages = ['/', '/docs', '/docs/', '/docs/json', '/docs/static/index.html', '/docs/static/swagger-ui.css']
+  for (const path of [...paths, '/openapi.yaml', '/openapi.json', '/openapi-3.0.yaml', ...pages]) {
     const declared = operations.filter(operation => operation.path === path).map(({ method }) => method.toUpperCase())
     const allowed = declared.length === 0 ? ['GET'] : declared
     if (allowed.includes('GET')) allowed.push('HEAD')
@@ -76,6 +79,7 @@ t.test('paths that the contract does not name are 404', async t => {
     '/Health',
     '/health/',
     '//health',
+    '/docs/static/nothing.js',
     '/docs/static/%00',
     '/docs/static/%2e%2e/x',
     `/api/a%2Ftasks`,
@@ -85,7 +89,15 @@ t.test('paths that the contract does not name are 404', async t => {
     t.equal(status, 404, path)
     t.equal(body.code, 'route_not_found')
   }
-  t.equal((await call('POST', '/nowhere', 'text', { 'content-type': 'text/plain' })).status, 404)
+  const bodies = [
+    'Content-Type: text/plain\r\nContent-Length: 4\r\n\r\ntext',
+    'Content-Type: no type\r\nContent-Length: 4\r\n\r\ntext',
+    `Content-Length: ${limits.body_bytes + 1}\r\n\r\n`,
+  ]
+  for (const body of bodies) {
+    const bytes = `POST /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${body}`
+    t.equal((await send('POST', '/nowhere', bytes)).status, 404, 'whatever the body, which is not waited for')
+  }
 })
 
 t.test('every path that is no percent-encoded UTF-8 is 400, logged and identified', async t => {
@@ -152,7 +164,13 @@ t.test('415 for media types and content codings that the operation does not take
 
 t.test('parameters of a media type are no obstacle', async t => {
   const path = `/api/${randomUser()}/tasks`
-  for (const type of ['application/json; charset=utf-8', 'Application/JSON', 'application/json;x=y']) {
+  const types = [
+    'application/json; charset=utf-8',
+    'Application/JSON',
+    'application/json;x=y',
+    'application/json;charset=utf-16',
+  ]
+  for (const type of types) {
     t.equal((await call('POST', path, '{"title":"T"}', { 'content-type': type })).status, 201, type)
   }
 })
@@ -243,14 +261,55 @@ t.test('a body that is shorter or longer than announced never becomes a task', a
   t.same((await call('GET', path)).body.data, [])
 })
 
-t.test('expectations: 100-continue is met, others are refused', async t => {
+t.test('expectations: 100-continue is met, others are ignored', async t => {
   const path = `/api/${randomUser()}/tasks`
-  const refused = await send('POST', '/elsewhere', request('POST', path, 'Expect: 200-ok\r\nContent-Length: 0\r\n'))
-  t.equal(refused.status, 417)
-  t.equal(refused.body.code, 'expectation_failed')
   const json = '{"title":"T"}'
-  const headers = `Expect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: ${json.length}\r\n`
-  t.equal((await send('POST', path, request('POST', path, headers, json))).status, 201)
+  for (const expectation of ['100-continue', '200-ok']) {
+    const headers = `Expect: ${expectation}\r\nContent-Type: application/json\r\nContent-Length: ${json.length}\r\n`
+    t.equal((await send('POST', path, request('POST', path, headers, json))).status, 201, expectation)
+  }
+})
+
+t.test('a body where none belongs is refused', async t => {
+  for (const { method, path, requestBody } of operations) {
+    if (requestBody !== undefined) continue
+    const url = concrete(path)
+    const framings = ['Content-Length: 2\r\n\r\n{}', 'Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n']
+    for (const framing of framings) {
+      const start = `${method.toUpperCase()} ${url} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n`
+      const { status, body } = await send(method.toUpperCase(), url, start + framing)
+      t.equal(status, 400, `${method} ${path}`)
+      t.match(body.errors, [{ in: 'body', pointer: '', code: 'unexpected_body' }])
+    }
+  }
+})
+
+t.test('one answer for each request of a connection, whatever follows it', async t => {
+  const user = randomUser()
+  const path = `/api/${user}/tasks`
+  const post = `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{"title":"T"}`
+  const afterAnswer = async (bytes: string, more: string) => {
+    const socket = createConnection(port, '127.0.0.1')
+    await once(socket, 'connect')
+    socket.write(bytes)
+    await once(socket, 'data')
+    socket.write(more)
+    return text(socket)
+  }
+  const statuses = async (bytes: string, to = port) =>
+    [...(await conversation(to, bytes)).matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => Number(status))
+
+  t.same(await statuses(`${post}nonsense\r\n\r\n`), [201], 'a stored task is not answered with 400')
+  t.equal((await call('GET', path)).body.data.length, 1)
+  t.match(await afterAnswer(post, 'nonsense\r\n\r\n'), /^HTTP\/1\.1 400 /, 'nonsense after the answer has its own')
+
+  const chunked = post.replace(/Content-Length[\s\S]*/, 'Transfer-Encoding: chunked\r\n\r\n')
+  t.same(await statuses(`${chunked}nonsense\r\n`), [400], 'nonsense in the body is the answer to it')
+  t.equal(await afterAnswer(chunked.replace('POST', 'DELETE'), 'nonsense\r\n'), '', 'unless there is one')
+
+  const impatient = await startService(t, { requestTimeout: 300 })
+  const refused = post.replace('POST', 'DELETE').replace('"T"}', '')
+  t.same(await statuses(refused, impatient.port), [405], 'a body that never comes is not answered with 408 as well')
 })
 
 t.test('the request id comes back, or is made', async t => {
