@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { exitCode, heedSignals } from './interrupt.ts'
 import { startCluster } from './postgres.ts'
 
 const SCHEMATHESIS = 'schemathesis==4.32.5'
@@ -94,7 +95,7 @@ async function conforms(name: string, env: Record<string, string>): Promise<bool
     cwd: root,
     stdio: 'inherit',
   })
-  const [code] = await once(run, 'exit')
+  const code = await exitCode(run, interrupted)
   const complaints = await server.stop()
   for (const complaint of complaints) console.error(complaint)
   return code === 0 && complaints.length === 0
@@ -119,19 +120,14 @@ const databases: Record<string, () => Promise<boolean>> = {
   },
 }
 
-// Ctrl-C reaches the server and Schemathesis too: they end, and what is temporary goes before this does.
-let interrupted = false
-process.on('SIGINT', () => {
-  interrupted = true
-})
-
+const interrupted = heedSignals()
 install()
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(databases)
 const results: boolean[] = []
 for (const name of names) {
-  if (interrupted) break
+  if (interrupted.aborted) break
   const run = databases[name]
   if (run === undefined) throw new Error(`There is no ${name}: use ${Object.keys(databases).join(' or ')}.`)
   results.push(await run())
 }
-process.exit(!interrupted && results.every(Boolean) ? 0 : 1)
+process.exit(!interrupted.aborted && results.every(Boolean) ? 0 : 1)

@@ -5,6 +5,7 @@ import { chownSync, existsSync, globSync, mkdtempSync, realpathSync, rmSync } fr
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { OLDEST_SERVER } from '../src/database/migrate.ts'
 
 export interface Cluster {
   /** Connection string of the superuser, for the database `postgres`. */
@@ -15,8 +16,17 @@ export interface Cluster {
 /** Makes and starts a cluster in a temporary folder; `stop` ends it and removes the folder. */
 export async function startCluster(): Promise<Cluster> {
   const bin = findBinaries()
-  const owner = clusterOwner()
   const folder = mkdtempSync(join(tmpdir(), 'postgres-'))
+  try {
+    return await startClusterIn(folder, bin)
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true })
+    throw error
+  }
+}
+
+async function startClusterIn(folder: string, bin: string): Promise<Cluster> {
+  const owner = clusterOwner()
   if (owner !== undefined) chownSync(folder, owner.uid, owner.gid)
   const data = join(folder, 'data')
   const asOwner = { ...owner, cwd: folder }
@@ -65,12 +75,18 @@ function findBinaries(): string {
   const debian = globSync('/usr/lib/postgresql/*/bin/initdb').sort((a, b) =>
     b.localeCompare(a, 'en', { numeric: true }),
   )
+  const oldest = OLDEST_SERVER / 10000
   const found = [...onPath.map(file => realpathSync(file)), ...debian]
     .map(dirname)
-    .find(bin => existsSync(join(bin, 'postgres')))
-  if (found === undefined) throw new Error('No PostgreSQL server binaries found: install PostgreSQL 15 or newer.')
+    .find(bin => existsSync(join(bin, 'postgres')) && majorVersion(bin) >= oldest)
+  if (found === undefined)
+    throw new Error(`No PostgreSQL server binaries found: install PostgreSQL ${oldest} or newer.`)
   return found
 }
+
+/** `postgres (PostgreSQL) 15.18 (Debian ...)` -> 15 */
+const majorVersion = (bin: string) =>
+  Number(/\d+/.exec(execFileSync(join(bin, 'postgres'), ['--version'], { encoding: 'utf8' }))?.[0])
 
 /** PostgreSQL refuses to run as root; its package's user does instead. */
 function clusterOwner(): { uid: number; gid: number } | undefined {

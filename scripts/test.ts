@@ -3,38 +3,45 @@
  * one. A whole run ends with the table of the contract's responses that were seen, and fails where one was not.
  */
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { openDatabase } from '../src/database/open.ts'
 import { reportCoverage } from '../test/helper/coverage.ts'
+import { exitCode, heedSignals } from './interrupt.ts'
 import { startCluster } from './postgres.ts'
 
 const files = process.argv.slice(2).filter(argument => argument !== '--postgres')
+const interrupted = heedSignals()
 const cluster = process.argv.includes('--postgres') ? await startCluster() : undefined
 const scratch = await mkdtemp(join(tmpdir(), 'task-service-'))
-const databaseUrl = cluster?.url ?? (process.env.TEST_DATABASE_URL || undefined)
+let passed = false
+try {
+  passed = await test(cluster?.url ?? (process.env.TEST_DATABASE_URL || undefined))
+} finally {
+  await cluster?.stop()
+  await rm(scratch, { recursive: true, force: true })
+}
+process.exit(passed ? 0 : 1)
 
-// Made once and copied by every test file: making a PGlite database takes seconds, copying one does not.
-const template = join(scratch, 'template')
-const database = await openDatabase({ databaseUrl, dataDir: template, poolSize: 1 }, pino({ level: 'silent' }))
-await database.prepare(new AbortController().signal)
-await database.close()
+async function test(databaseUrl: string | undefined): Promise<boolean> {
+  // Made once and copied by every test file: making a PGlite database takes seconds, copying one does not.
+  const template = join(scratch, 'template')
+  const database = await openDatabase({ databaseUrl, dataDir: template, poolSize: 1 }, pino({ level: 'silent' }))
+  await database.prepare(interrupted)
+  await database.close()
 
-const whole = files.length === 0
-const tap = spawn('tap', whole ? [] : ['--allow-incomplete-coverage', ...files], {
-  stdio: 'inherit',
-  env: {
-    ...process.env,
-    ...(databaseUrl && { TEST_DATABASE_URL: databaseUrl }),
-    TEST_TEMPLATE: template,
-    TEST_SEEN: join(scratch, 'seen'),
-  },
-})
-const [code] = await once(tap, 'exit')
-const complete = !whole || (await reportCoverage(join(scratch, 'seen')))
-await cluster?.stop()
-await rm(scratch, { recursive: true, force: true })
-process.exit(code === 0 && complete ? 0 : 1)
+  const whole = files.length === 0
+  const tap = spawn('tap', whole ? [] : ['--allow-incomplete-coverage', ...files], {
+    stdio: 'inherit',
+    env: {
+      ...process.env,
+      ...(databaseUrl && { TEST_DATABASE_URL: databaseUrl }),
+      TEST_TEMPLATE: template,
+      TEST_SEEN: join(scratch, 'seen'),
+    },
+  })
+  if ((await exitCode(tap, interrupted)) !== 0) return false
+  return !whole || reportCoverage(join(scratch, 'seen'))
+}

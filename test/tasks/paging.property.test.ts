@@ -5,13 +5,15 @@ import { randomUser, startService, type Task } from '../helper/service.ts'
 
 const { call, create } = await startService(t)
 
-const titles = fc.array(
-  fc.string({ unit: 'grapheme', minLength: 1, maxLength: 5 }).filter(title => !title.includes('\0')),
-  {
-    minLength: 1,
-    maxLength: 12,
-  },
+const title = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 5 }).filter(title => !title.includes('\0'))
+/** Any 128 bits, of whatever UUID version: clients choose ids, too. */
+const id = fc.bigInt({ min: 0n, max: 2n ** 128n - 1n }).map(bits =>
+  bits
+    .toString(16)
+    .padStart(32, '0')
+    .replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-'),
 )
+const newTasks = fc.uniqueArray(fc.record({ title, id }), { minLength: 1, maxLength: 12, selector: task => task.id })
 const sorts = ['created_at', '-created_at', 'updated_at', '-updated_at', 'title', '-title']
 
 /** What another client does between two pages. */
@@ -42,7 +44,7 @@ async function interfere(user: string, others: Task[], { kind, pick }: Interfere
 
 t.test('tasks that nobody touches are seen exactly once, in order, whatever happens to others', async t => {
   const property = fc.asyncProperty(
-    titles,
+    newTasks,
     fc.constantFrom(...sorts),
     fc.integer({ min: 1, max: 4 }),
     interference,
@@ -50,9 +52,9 @@ t.test('tasks that nobody touches are seen exactly once, in order, whatever happ
       const user = randomUser()
       const others: Task[] = []
       const kept: Task[] = []
-      for (const title of mine) {
-        kept.push(await create(user, { title }))
-        others.push(await create(user, { title: `other ${title}` }))
+      for (const task of mine) {
+        kept.push(await create(user, task))
+        others.push(await create(user, { title: `other ${task.title}` }))
       }
       const queue = [...events]
       const seen: string[] = []
