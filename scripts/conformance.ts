@@ -3,14 +3,16 @@
  * It fails on any finding, on any error that the server logs, and where the server does not stop well.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { SignJWT } from 'jose'
 import { exitCode, heedSignals } from './interrupt.ts'
 import { startCluster } from './postgres.ts'
 
@@ -87,16 +89,47 @@ function listening(child: ChildProcess, errors: string[]): Promise<string> {
   })
 }
 
-/** Runs Schemathesis against a server with this environment; true where nothing was found. */
-async function conforms(name: string, env: Record<string, string>): Promise<boolean> {
+/** A run: what the server and Schemathesis are told beside the database and `schemathesis.toml`. */
+interface Access {
+  env: Record<string, string>
+  settings: string
+}
+
+/** Without authentication: users of all kinds. The contract's `security` is for servers that have it. */
+const open: Access = {
+  env: { AUTH_SECRET: '', AUTH_ISSUER: '', AUTH_JWKS_URL: '' },
+  settings: '[checks.ignored_auth]\nenabled = false\n',
+}
+
+/** With authentication: one user, whose token Schemathesis has and sometimes leaves out. */
+async function guarded(): Promise<Access> {
+  const user = 'schemathesis'
+  const secret = randomBytes(32)
+  const token = await new SignJWT()
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject(user)
+    .setExpirationTime('1h')
+    .sign(new TextEncoder().encode(secret.toString('hex')))
+  return {
+    env: { ...open.env, AUTH_SECRET: secret.toString('hex') },
+    settings: `[auth.openapi.bearer]\nbearer = "${token}"\n[parameters]\n"path.user_id" = "${user}"\n`,
+  }
+}
+
+/** Runs Schemathesis against a server on `database`; true where nothing was found. */
+async function conforms(name: string, database: Record<string, string>, { env, settings }: Access): Promise<boolean> {
   console.log(`\nSchemathesis on ${name}`)
-  const server = await startServer(env)
-  const run = spawn(join(venv, 'bin/schemathesis'), ['run', `${server.origin}/openapi.yaml`], {
+  const folder = await mkdtemp(join(tmpdir(), 'schemathesis-'))
+  const config = join(folder, 'schemathesis.toml')
+  await writeFile(config, `${await readFile(join(root, 'schemathesis.toml'), 'utf8')}\n${settings}`)
+  const server = await startServer({ ...database, ...env })
+  const run = spawn(join(venv, 'bin/schemathesis'), ['--config-file', config, 'run', `${server.origin}/openapi.yaml`], {
     cwd: root,
     stdio: 'inherit',
   })
   const code = await exitCode(run, interrupted)
   const complaints = await server.stop()
+  await rm(folder, { recursive: true })
   for (const complaint of complaints) console.error(complaint)
   return code === 0 && complaints.length === 0
 }
@@ -105,7 +138,7 @@ const databases: Record<string, () => Promise<boolean>> = {
   async pglite() {
     const folder = await mkdtemp(join(tmpdir(), 'conformance-'))
     try {
-      return await conforms('PGlite', { DATABASE_URL: '', DATA_DIR: folder })
+      return await conforms('PGlite, open', { DATABASE_URL: '', DATA_DIR: folder }, open)
     } finally {
       await rm(folder, { recursive: true, force: true })
     }
@@ -113,7 +146,7 @@ const databases: Record<string, () => Promise<boolean>> = {
   async postgres() {
     const cluster = await startCluster()
     try {
-      return await conforms('PostgreSQL', { DATABASE_URL: cluster.url })
+      return await conforms('PostgreSQL, with authentication', { DATABASE_URL: cluster.url }, await guarded())
     } finally {
       await cluster.stop()
     }

@@ -9,6 +9,7 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify'
+import type { Authenticate } from './auth.ts'
 import { parseBodies } from './contract/body.ts'
 import { registerDocuments } from './contract/documents.ts'
 import { loadContract, type Operation } from './contract/load.ts'
@@ -33,10 +34,13 @@ export interface AppOptions {
   logger: FastifyBaseLogger
   /** Within how many milliseconds a request must have arrived whole. */
   requestTimeout: number
+  /** Where it is not given, everybody may read and write everything. */
+  authenticate?: Authenticate | undefined
 }
 
 /** Builds the service; the caller listens and closes. */
-export async function buildApp({ database, logger, requestTimeout }: AppOptions): Promise<FastifyInstance> {
+export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
+  const { database, logger, requestTimeout, authenticate } = options
   const contract = await loadContract(handlers)
   const limits = contract.document['x-limits']
   const requestId = requestIdReader(contract.document.components.schemas.RequestId)
@@ -113,7 +117,7 @@ export async function buildApp({ database, logger, requestTimeout }: AppOptions)
 
   supportAllMethods(app)
   parseBodies(app)
-  registerOperations(app, contract, database)
+  registerOperations(app, contract, database, authenticate)
   await registerDocuments(app, contract)
   return app
 }

@@ -1,6 +1,10 @@
 /** The configuration: the only reader of process.env. */
 import { existsSync } from 'node:fs'
+import { isIPv4 } from 'node:net'
 import { StartError } from './start-error.ts'
+
+/** What is written here is never shown, not even where it is wrong. */
+type Secrecy = 'secret' | 'public'
 
 interface Variable {
   /** As an operator would write it; '' where leaving it out is the default. */
@@ -8,13 +12,15 @@ interface Variable {
   description: string
   /** Turns the text into a value; throws a sentence that starts with "must". */
   read: (text: string) => unknown
+  secrecy: Secrecy
 }
 
-const variable = <T>(fallback: string, read: (text: string) => T, description: string) => ({
-  default: fallback,
-  read,
-  description,
-})
+const variable = <T>(
+  fallback: string,
+  read: (text: string) => T,
+  description: string,
+  secrecy: Secrecy = 'public',
+) => ({ default: fallback, read, description, secrecy })
 
 const text = (value: string) => value
 
@@ -33,8 +39,30 @@ const oneOf =
     return value as T
   }
 
+/** A reader for which an empty text means that the variable is not set. */
+const optional =
+  <T>(read: (text: string) => T) =>
+  (value: string) =>
+    value === '' ? undefined : read(value)
+
+/** Keys that came over plain HTTP could be anybody's; this machine's own issuer is for trying things out. */
+const issuerUrl = (value: string) => {
+  const url = URL.parse(value)
+  if (url?.protocol !== 'https:' && !(url?.protocol === 'http:' && isLoopback(url.hostname))) {
+    throw new Error('must be an https:// URL, or an http:// URL of this machine')
+  }
+  return value
+}
+
+const SECRET_BYTES = 32
+
+/** RFC 7518, 3.2: a key of HS256 has at least as many bytes as its hash. */
+const secret = (value: string) => {
+  if (Buffer.byteLength(value) < SECRET_BYTES) throw new Error(`must have at least ${SECRET_BYTES} bytes`)
+  return value
+}
+
 const postgresUrl = (value: string) => {
-  if (value === '') return undefined
   if (!/^postgres(ql)?:\/\//.test(value) || !URL.canParse(value.replace('@/', '@socket/'))) {
     throw new Error('must be a URL such as postgresql://user:password@host:5432/database')
   }
@@ -47,12 +75,13 @@ export const variables = {
   HOST: variable(
     '127.0.0.1',
     text,
-    'The address to listen on. The API has no authentication yet: keep it on loopback, or behind something that has.',
+    'The address to listen on. Without authentication only one of this machine (loopback) is taken.',
   ),
   DATABASE_URL: variable(
     '',
-    postgresUrl,
+    optional(postgresUrl),
     'A PostgreSQL 15 or newer, as postgresql://user:password@host:5432/database. Without it the embedded PGlite is used.',
+    'secret',
   ),
   DATABASE_POOL_SIZE: variable(
     '10',
@@ -60,6 +89,28 @@ export const variables = {
     'How many connections to PostgreSQL this process opens at the most.',
   ),
   DATA_DIR: variable('./data', text, 'The folder of the embedded PGlite, for one process at a time.'),
+  AUTH_ISSUER: variable(
+    '',
+    optional(issuerUrl),
+    "The issuer of the callers' tokens (OpenID Connect): what `iss` must be, and where its keys are discovered.",
+  ),
+  AUTH_JWKS_URL: variable(
+    '',
+    optional(issuerUrl),
+    "Where the token issuer's keys are, if not where discovery finds them; may stand without AUTH_ISSUER.",
+  ),
+  AUTH_SECRET: variable(
+    '',
+    optional(secret),
+    'Instead of an issuer: the secret, 32 bytes or more, with which HS256 tokens are signed. `npm run token -- alice` makes one.',
+    'secret',
+  ),
+  AUTH_AUDIENCE: variable(
+    '',
+    optional(text),
+    'What `aud` of a token must be or contain. Set it where the issuer serves others, too.',
+  ),
+  NODE_ENV: variable('', text, '`production` does not start without authentication, wherever it listens.'),
   LOG_LEVEL: variable(
     'info',
     oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
@@ -72,6 +123,33 @@ export const variables = {
     'How many seconds requests in flight get to finish after SIGTERM or SIGINT.',
   ),
 } satisfies Record<string, Variable>
+
+/** Whether a host name or address is this machine's own. */
+function isLoopback(host: string): boolean {
+  const address = host.replace(/^\[(.*)\]$/, '$1')
+  return host === 'localhost' || address === '::1' || (isIPv4(address) && address.startsWith('127.'))
+}
+
+/** Whether callers have to show who they are. */
+export const hasAuthentication = ({ AUTH_ISSUER, AUTH_JWKS_URL, AUTH_SECRET }: Config): boolean =>
+  (AUTH_ISSUER ?? AUTH_JWKS_URL ?? AUTH_SECRET) !== undefined
+
+/**
+ * Refuses to serve others than this machine without authentication.
+ * @throws StartError that says what to set
+ */
+export function requireSafety(config: Config): void {
+  if (hasAuthentication(config)) return
+  const toSet = 'Set AUTH_ISSUER, AUTH_JWKS_URL or AUTH_SECRET'
+  if (config.NODE_ENV === 'production') {
+    throw new StartError(`Without authentication nothing is served in production. ${toSet}.`)
+  }
+  if (!isLoopback(config.HOST)) {
+    throw new StartError(
+      `Without authentication HOST must be of this machine only, and not ${JSON.stringify(config.HOST)}. ${toSet}, or HOST to 127.0.0.1.`,
+    )
+  }
+}
 
 /** Whether npm runs this process, through the shell that it puts between for a script. */
 export const isNpmScript = (): boolean => process.env.npm_lifecycle_event !== undefined
@@ -86,16 +164,19 @@ export function readConfig(): Config {
   readEnvFile()
   const config: Record<string, unknown> = {}
   const mistakes: string[] = []
-  for (const [name, { default: fallback, read }] of Object.entries(variables)) {
+  for (const [name, { default: fallback, read, secrecy }] of Object.entries(variables)) {
     // An empty value, as `PORT=` in a file, means the default.
     const value = process.env[name] || fallback
     try {
       config[name] = read(value)
     } catch (error) {
-      // A connection string has a password in it.
-      const shown = name === 'DATABASE_URL' ? '' : ` and not ${JSON.stringify(value)}`
+      const shown = secrecy === 'secret' ? '' : ` and not ${JSON.stringify(value)}`
       mistakes.push(`${name} ${(error as Error).message}${shown}.`)
     }
+  }
+  const { AUTH_ISSUER, AUTH_JWKS_URL, AUTH_SECRET } = config
+  if (AUTH_SECRET !== undefined && (AUTH_ISSUER ?? AUTH_JWKS_URL) !== undefined) {
+    mistakes.push('AUTH_SECRET stands in place of AUTH_ISSUER and AUTH_JWKS_URL: set either the one or the others.')
   }
   if (mistakes.length > 0) throw new StartError(mistakes.join('\n'))
   return config as Config

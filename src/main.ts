@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
-import { type Config, isNpmScript, readConfig } from './config.ts'
+import { type Authenticate, createAuthenticate } from './auth.ts'
+import { type Config, hasAuthentication, isNpmScript, readConfig, requireSafety } from './config.ts'
 import { DOCS_PATH } from './contract/documents.ts'
 import { type Database, openDatabase } from './database/open.ts'
 import { createLogger } from './logger.ts'
@@ -11,13 +12,19 @@ import { StartError } from './start-error.ts'
 
 async function run(): Promise<void> {
   const config = readConfig()
+  requireSafety(config)
   const logger = createLogger(config.LOG_LEVEL)
   const { stopping, hurrying } = watchSignals(config, logger)
   const database = await openDatabase(
     { databaseUrl: config.DATABASE_URL, dataDir: config.DATA_DIR, poolSize: config.DATABASE_POOL_SIZE },
     logger,
   )
-  const app = await buildApp({ database, logger, requestTimeout: config.REQUEST_TIMEOUT * 1000 })
+  const app = await buildApp({
+    database,
+    logger,
+    requestTimeout: config.REQUEST_TIMEOUT * 1000,
+    authenticate: configureAuthentication(config, logger),
+  })
   hurrying.addEventListener('abort', () => app.server.closeAllConnections())
 
   if (!stopping.aborted) {
@@ -44,6 +51,17 @@ function listenFailure(error: NodeJS.ErrnoException, host: string, port: number)
   return error.code === 'EADDRINUSE'
     ? `Port ${port} on ${host} is in use. Stop what uses it, or set PORT to another one.`
     : `Cannot listen on ${host}, port ${port}: ${error.message}.`
+}
+
+function configureAuthentication(config: Config, logger: Logger): Authenticate | undefined {
+  if (!hasAuthentication(config)) {
+    logger.warn(
+      `no authentication: everybody on ${config.HOST} reads and writes everything; AUTH_ISSUER, AUTH_JWKS_URL or AUTH_SECRET change that`,
+    )
+    return undefined
+  }
+  const { AUTH_SECRET: secret, AUTH_ISSUER: issuer, AUTH_JWKS_URL: jwksUrl, AUTH_AUDIENCE: audience } = config
+  return createAuthenticate({ secret, issuer, jwksUrl, audience }, logger)
 }
 
 interface Stop {

@@ -9,6 +9,8 @@ const kinds = {
   validation_failed: { status: 400, title: 'The request breaks rules of the contract' },
   malformed_json: { status: 400, title: 'The body is not JSON' },
   malformed_request: { status: 400, title: 'The request is not well-formed HTTP' },
+  unauthenticated: { status: 401, title: 'A valid token is needed' },
+  forbidden: { status: 403, title: 'The token is not for this' },
   route_not_found: { status: 404, title: 'Nothing is here' },
   task_not_found: { status: 404, title: 'No such task' },
   method_not_allowed: { status: 405, title: 'The method is not allowed here' },
@@ -20,6 +22,7 @@ const kinds = {
   headers_too_large: { status: 431, title: 'The headers are too large' },
   internal_error: { status: 500, title: 'Something went wrong here' },
   database_unavailable: { status: 503, title: 'The database is not available' },
+  keys_unavailable: { status: 503, title: 'Tokens cannot be checked' },
 } as const satisfies Record<ProblemCode, { status: number; title: string }>
 
 /** The media type of every problem. */

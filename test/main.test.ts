@@ -1,6 +1,6 @@
 /** The real process: what it prints, what it refuses, how it stops. */
 
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -9,19 +9,29 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { sql } from 'kysely'
 import t from 'tap'
 import { lockFolder } from '../src/database/lock.ts'
 import { openDatabase } from '../src/database/open.ts'
+import { secret } from './helper/issuer.ts'
 import { environment, failMain, runMain, startMain, untilHealthy } from './helper/process.ts'
 import { client, onPostgres, ownDatabase, randomUser, silent, temporaryFolder } from './helper/service.ts'
 
+const tokenScript = fileURLToPath(new URL('../scripts/token.ts', import.meta.url))
+
 t.test('it says where the docs are, which database it uses and where the data lie', async t => {
   const config = await ownDatabase(t)
-  const { log, origin } = await runMain(t, environment(config))
-  t.equal(log.length, 1, 'in one line')
+  const { log, logged, origin } = await runMain(t, environment(config))
+  t.same(
+    log.map(({ level }) => level),
+    [40, 30],
+    'in one line, after one warning',
+  )
+  t.match(log[0]?.msg, 'no authentication: everybody on 127.0.0.1 reads and writes everything')
   const database = onPostgres ? 'PostgreSQL at ' : `PGlite in ${config.dataDir}`
-  t.match(log[0]?.msg, `listening on ${origin}, reference at ${origin}/docs, tasks in ${database}`)
+  const { msg } = await logged(line => line.level === 30)
+  t.match(msg, `listening on ${origin}, reference at ${origin}/docs, tasks in ${database}`)
   t.match(origin, /^http:\/\/127\.0\.0\.1:\d+$/)
 })
 
@@ -51,21 +61,81 @@ t.test('bad values end in one sentence each, and no stack', async t => {
     PORT: '70000',
     LOG_LEVEL: 'loud',
     DATABASE_URL: 'mysql://root:hunter2@localhost/x',
+    AUTH_SECRET: 'hunter2',
+    AUTH_ISSUER: 'http://issuer.example',
+    AUTH_JWKS_URL: 'nowhere',
   })
   t.equal(code, 1)
   t.equal(stdout, '')
   t.same(stderr.trim().split('\n'), [
     'PORT must be a whole number from 0 to 65535 and not "70000".',
     'DATABASE_URL must be a URL such as postgresql://user:password@host:5432/database.',
+    'AUTH_ISSUER must be an https:// URL, or an http:// URL of this machine and not "http://issuer.example".',
+    'AUTH_JWKS_URL must be an https:// URL, or an http:// URL of this machine and not "nowhere".',
+    'AUTH_SECRET must have at least 32 bytes.',
     'LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent and not "loud".',
   ])
+})
+
+t.test('without authentication only this machine is served, and nobody in production', async t => {
+  const toSet = 'Set AUTH_ISSUER, AUTH_JWKS_URL or AUTH_SECRET'
+  for (const HOST of ['0.0.0.0', '::', '192.0.2.1', 'example.org', '127.evil.example']) {
+    const { code, stderr } = await failMain({ HOST })
+    t.equal(code, 1)
+    t.equal(
+      stderr,
+      `Without authentication HOST must be of this machine only, and not "${HOST}". ${toSet}, or HOST to 127.0.0.1.\n`,
+    )
+  }
+  const { code, stderr } = await failMain({ NODE_ENV: 'production' })
+  t.equal(code, 1)
+  t.equal(stderr, `Without authentication nothing is served in production. ${toSet}.\n`)
+  const dataDir = await temporaryFolder(t)
+  const { log } = await runMain(t, { DATA_DIR: dataDir, HOST: 'localhost' })
+  t.match(log[0]?.msg, 'no authentication')
+})
+
+t.test('with authentication any address is served, in production too', async t => {
+  const config = await ownDatabase(t)
+  const env = { ...environment(config), HOST: '0.0.0.0', NODE_ENV: 'production', AUTH_SECRET: secret }
+  const { origin, log } = await runMain(t, env)
+  t.notMatch(log, [{ level: 40 }])
+  await untilHealthy(origin)
+  const { call } = client(t, origin)
+  const user = randomUser()
+  const { stdout } = await promisify(execFile)(process.execPath, [tokenScript, user], {
+    env: { ...process.env, ...env },
+  })
+  t.equal((await call('GET', `/api/${user}/tasks`)).status, 401)
+  const headers = { authorization: `Bearer ${stdout.trim()}` }
+  t.equal((await call('GET', `/api/${user}/tasks`, undefined, headers)).status, 200, 'with a token of `npm run token`')
+  t.notMatch(JSON.stringify(log), /secret|eyJ/, 'neither secrets nor tokens are logged')
+})
+
+t.test('a token for development needs a user and a secret', async t => {
+  const run = (args: string[], env: Record<string, string>) =>
+    promisify(execFile)(process.execPath, [tokenScript, ...args], { env: { ...process.env, AUTH_SECRET: '', ...env } })
+  const usage = /^Usage: npm run token -- <user_id> \[seconds\]/
+  for (const args of [[], ['a b'], ['alice', 'soon'], ['alice', '60', 'more']]) {
+    await t.rejects(run(args, { AUTH_SECRET: secret }), { code: 1, stderr: usage }, args.join(' '))
+  }
+  await t.rejects(run(['alice'], {}), { code: 1, stderr: 'Set AUTH_SECRET, to the one that the service has.\n' })
+  const { stdout } = await run(['alice', '60'], { AUTH_SECRET: secret, AUTH_AUDIENCE: 'tasks' })
+  const claims = JSON.parse(Buffer.from(stdout.split('.')[1] as string, 'base64url').toString())
+  t.match(claims, { sub: 'alice', aud: 'tasks', exp: claims.iat + 60 })
+})
+
+t.test('one way of authentication at a time', async t => {
+  const { code, stderr } = await failMain({ AUTH_SECRET: secret, AUTH_ISSUER: 'https://issuer.example' })
+  t.equal(code, 1)
+  t.match(stderr, /^AUTH_SECRET stands in place of AUTH_ISSUER and AUTH_JWKS_URL: .*\.\n$/)
 })
 
 t.test('.env is read where it exists, and the environment wins', async t => {
   const folder = await temporaryFolder(t)
   await writeFile(join(folder, '.env'), `DATA_DIR=${join(folder, 'from-file')}\nLOG_LEVEL=silent\nREQUEST_TIMEOUT=\n`)
-  const { log, end } = await runMain(t, { LOG_LEVEL: 'info' }, folder)
-  t.match(log[0]?.msg, 'from-file')
+  const { logged, end } = await runMain(t, { LOG_LEVEL: 'info' }, folder)
+  t.match((await logged(line => line.level === 30)).msg, 'from-file')
   await end('SIGTERM')
 })
 
@@ -88,7 +158,8 @@ t.test('a port in use ends in one sentence', async t => {
 })
 
 t.test('an address that is not this machine’s ends in one sentence', async t => {
-  const { code, stderr } = await failMain({ ...environment(await ownDatabase(t)), HOST: '192.0.2.1' })
+  const env = { ...environment(await ownDatabase(t)), AUTH_SECRET: secret }
+  const { code, stderr } = await failMain({ ...env, HOST: '192.0.2.1' })
   t.equal(code, 1)
   t.match(stderr, /^Cannot listen on 192\.0\.2\.1, port 0: .*\.\n$/)
 })

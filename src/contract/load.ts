@@ -23,6 +23,8 @@ export interface Operation {
   method: string
   path: string
   parameters: { name: string; in: 'path' | 'query' | 'header'; schema: Schema }[]
+  /** Its own, or the whole document's; empty where anybody may call it. */
+  security: Record<string, string[]>[]
   requestBody?: { content: Record<string, unknown> }
   responses: Record<string, { content?: Record<string, unknown> }>
 }
@@ -32,6 +34,7 @@ export interface Document {
   'x-limits': { body_bytes: number; header_bytes: number }
   components: {
     schemas: {
+      UserId: Schema
       RequestId: { pattern: string; maxLength: number }
       Problem: { properties: { errors: { maxItems: number } } }
       ValidationError: { properties: { name: { maxLength: number } } }

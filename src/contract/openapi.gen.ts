@@ -267,7 +267,7 @@ export interface components {
          * @description The kind of problem, for programs. Codes are never renamed.
          * @enum {string}
          */
-        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "content_too_large" | "unsupported_media_type" | "headers_too_large" | "internal_error" | "database_unavailable";
+        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "content_too_large" | "unsupported_media_type" | "headers_too_large" | "internal_error" | "database_unavailable" | "keys_unavailable";
         /** @description One broken rule. */
         ValidationError: {
             /**
@@ -302,6 +302,27 @@ export interface components {
         };
         /** @description The request breaks a rule of this contract. `errors` names every broken rule, where there is a place to name. */
         BadRequest: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The request has no token, or none that is valid. */
+        Unauthenticated: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The token is another user's than the one in the path, whatever that one has or has not. */
+        Forbidden: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 [name: string]: unknown;
@@ -382,7 +403,10 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The database is away or takes no writes. A write that is answered so may or may not have been done. */
+        /**
+         * @description The database is away or takes no writes: a write that is answered so may or may not have been done. Or
+         *     tokens cannot be checked for now: then nothing was done.
+         */
         Unavailable: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -410,6 +434,8 @@ export interface components {
         ETag: string;
         /** @description After how many seconds to try again. */
         "Retry-After": number;
+        /** @description The challenge (RFC 6750); with `error="invalid_token"` where a token was sent. */
+        "WWW-Authenticate": string;
         /** @description The media types that this operation takes. Absent where it takes no body. */
         Accept: string;
         /** @description The patch media types that this operation takes (RFC 5789). Only on PATCH. */
@@ -462,6 +488,8 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];
             431: components["responses"]["HeadersTooLarge"];
@@ -502,6 +530,8 @@ export interface operations {
                 };
             };
             400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];
             /** @description The user has, or had and deleted, a task with this `id`. Nothing was written. */
@@ -540,6 +570,8 @@ export interface operations {
         responses: {
             200: components["responses"]["Task"];
             400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["TaskNotFound"];
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];
@@ -571,6 +603,8 @@ export interface operations {
         responses: {
             200: components["responses"]["Task"];
             400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["TaskNotFound"];
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];
@@ -607,6 +641,8 @@ export interface operations {
                 content?: never;
             };
             400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["TaskNotFound"];
             408: components["responses"]["RequestTimeout"];
             413: components["responses"]["ContentTooLarge"];
@@ -640,6 +676,8 @@ export interface operations {
         responses: {
             200: components["responses"]["Task"];
             400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["TaskNotFound"];
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];
@@ -673,6 +711,8 @@ export interface operations {
         responses: {
             200: components["responses"]["Task"];
             400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["TaskNotFound"];
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];

@@ -2,6 +2,7 @@
 import { METHODS } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import Negotiator from 'negotiator'
+import type { Authenticate } from '../auth.ts'
 import type { Database } from '../database/open.ts'
 import { databaseUnavailable, Problem } from '../problem.ts'
 import { hasUnreadBody } from './body.ts'
@@ -13,7 +14,12 @@ import { createValidate, type RequestParts } from './validate.ts'
 type Answer = Problem | { status: number; body?: unknown; headers?: Record<string, string> }
 
 /** Registers the contract's operations. */
-export function registerOperations(app: FastifyInstance, contract: Contract, database: Database): void {
+export function registerOperations(
+  app: FastifyInstance,
+  contract: Contract,
+  database: Database,
+  authenticate: Authenticate | undefined,
+): void {
   const methods = new Map<string, HTTPMethods[]>()
   for (const operation of contract.operations) {
     const url = operation.path.replaceAll(/\{(\w+)\}/g, ':$1')
@@ -23,7 +29,7 @@ export function registerOperations(app: FastifyInstance, contract: Contract, dat
       method,
       url,
       config: { operation },
-      onRequest: requireAcceptable(operation),
+      onRequest: [...requireUser(operation, authenticate), requireAcceptable(operation)],
       handler: handle(operation, contract, database),
     })
   }
@@ -75,6 +81,19 @@ function handle(operation: Operation, contract: Contract, database: Database) {
     if (answer.body === undefined) return reply.send()
     return reply.header('content-type', 'application/json').send(JSON.stringify(answer.body))
   }
+}
+
+/** 401 without a valid token, 403 with another user's; before anything else of the request is looked at. */
+function requireUser(operation: Operation, authenticate: Authenticate | undefined) {
+  if (authenticate === undefined || operation.security.length === 0) return []
+  const hook = async (request: FastifyRequest): Promise<void> => {
+    const user = await authenticate(request.headers.authorization)
+    // The router has decoded it, once; it is this very value that the queries get.
+    if ((request.params as { user_id: string }).user_id !== user) {
+      throw new Problem('forbidden', "The token's user and the user_id of the path differ.")
+    }
+  }
+  return [hook]
 }
 
 /** 406 where the caller takes nothing that the operation returns on success. */

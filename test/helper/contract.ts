@@ -100,9 +100,12 @@ const bodies: Partial<Record<OperationId, unknown>> = {
   updateTask: {},
 }
 
-/** A valid request to an operation, of a user whom no other test knows and about a task that is not there. */
-export const requestTo = ({ operationId, method, path }: Operation): [method: string, path: string, body: unknown] => [
+/** A valid request to an operation; of a user whom no other test knows, about a task that is not there, unless told otherwise. */
+export const requestTo = (
+  { operationId, method, path }: Operation,
+  { user = `user-${randomUUID()}`, id = randomUUID() as string } = {},
+): [method: string, path: string, body: unknown] => [
   method.toUpperCase(),
-  path.replace('{user_id}', `user-${randomUUID()}`).replace('{id}', randomUUID()),
+  path.replace('{user_id}', user).replace('{id}', id),
   bodies[operationId],
 ]

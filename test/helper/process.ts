@@ -35,7 +35,7 @@ export function startMain(
 }
 
 function spawnMain(env: Record<string, string>, cwd?: string): ChildProcess {
-  const { DATABASE_URL: _, ...inherited } = process.env
+  const { DATABASE_URL: _, NODE_ENV: __, ...inherited } = process.env
   return spawn(process.execPath, [main], {
     cwd,
     env: { ...inherited, PORT: '0', ...env },

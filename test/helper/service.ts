@@ -8,7 +8,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import pg from 'pg'
 import { pino } from 'pino'
 import type t from 'tap'
-import { buildApp } from '../../src/app.ts'
+import { type AppOptions, buildApp } from '../../src/app.ts'
 import { type Database, type DatabaseConfig, openDatabase } from '../../src/database/open.ts'
 import type { Task } from '../../src/tasks/queries.ts'
 import { type Answer, violations } from './contract.ts'
@@ -28,7 +28,7 @@ export interface Service {
   /** Sends bytes as they are and checks what comes back as the answer to `method` and `path`. */
   send(method: string, path: string, bytes: string): Promise<Answer>
   /** Creates a task and returns it. */
-  create(user: string, task?: Partial<Task>): Promise<Task>
+  create(user: string, task?: Partial<Task>, headers?: Record<string, string>): Promise<Task>
 }
 
 export const silent: FastifyBaseLogger = pino({ level: 'silent' })
@@ -78,16 +78,17 @@ interface Options {
   config?: DatabaseConfig
   logger?: FastifyBaseLogger
   requestTimeout?: number
+  authenticate?: AppOptions['authenticate']
   /** Whether the database is prepared: false leaves the service as it is while it waits for one. */
   prepare?: boolean
 }
 
 /** Starts the service and stops it when `test` ends. */
 export async function startService(test: Test, options: Options = {}): Promise<Service> {
-  const { logger = silent, requestTimeout = 30_000, prepare = true } = options
+  const { logger = silent, requestTimeout = 30_000, prepare = true, authenticate } = options
   const database = await openDatabase(options.config ?? (await sharedDatabase(test)), logger)
   if (prepare) await database.prepare(new AbortController().signal)
-  const app = await buildApp({ database, logger, requestTimeout })
+  const app = await buildApp({ database, logger, requestTimeout, authenticate })
   await app.listen({ host: '127.0.0.1', port: 0 })
   test.teardown(async () => {
     await app.close()
@@ -124,8 +125,8 @@ export function client(test: Test, origin: string): Omit<Service, 'database'> {
       const { status, headers, text } = await exchange(port, bytes)
       return check(method, path, toAnswer(status, headers, text))
     },
-    async create(user, task = {}) {
-      return (await call('POST', `/api/${encodeURIComponent(user)}/tasks`, { title: 'A task', ...task })).body
+    async create(user, task = {}, headers = {}) {
+      return (await call('POST', `/api/${encodeURIComponent(user)}/tasks`, { title: 'A task', ...task }, headers)).body
     },
   }
 }

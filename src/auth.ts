@@ -1,0 +1,109 @@
+/** Bearer token -> user: JSON Web Tokens (RFC 7519, RFC 8725), checked with a shared secret or with the issuer's keys. */
+import { hash } from 'node:crypto'
+import type { FastifyBaseLogger } from 'fastify'
+import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose'
+import { createIssuerKeys } from './issuer-keys.ts'
+import { Problem } from './problem.ts'
+
+export interface AuthConfig {
+  /** The shared secret of HS256. */
+  secret?: string | undefined
+  /** What `iss` must be; its keys are found by OIDC discovery, unless `jwksUrl` says where they are. */
+  issuer?: string | undefined
+  jwksUrl?: string | undefined
+  /** What `aud` must be or contain; where it is not set, `aud` is not looked at. */
+  audience?: string | undefined
+  /** Within how many milliseconds the issuer's keys are fetched once at the most. */
+  keysCooldown?: number
+  /** The time in milliseconds since 1970. */
+  now?: () => number
+}
+
+/**
+ * The user of an Authorization header: its token's `sub`.
+ * @throws Problem `unauthenticated` (401), or `keys_unavailable` (503) where the issuer's keys were never reached
+ */
+export type Authenticate = (authorization: string | undefined) => Promise<string>
+
+/** Issuers sign with private keys: a token that claims HS256, say, must not be checked with a public key as the secret. */
+const ISSUER_ALGORITHMS = 'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519'.split(' ')
+
+/** How far the clocks of issuer and service may differ, in seconds. */
+const CLOCK_TOLERANCE = 30
+
+/** How many verified tokens are remembered, and for how many milliseconds at the most: a verification costs 50 times as much as a look. */
+const REMEMBERED_TOKENS = 10_000
+const REMEMBERED_FOR = 60_000
+
+/** `Bearer`, and a token of the characters that RFC 6750, 2.1 allows. */
+const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i
+
+export function createAuthenticate(config: AuthConfig, log: FastifyBaseLogger): Authenticate {
+  const { issuer, audience, now = Date.now } = config
+  const expected = () => ({
+    requiredClaims: ['exp', 'sub'],
+    clockTolerance: CLOCK_TOLERANCE,
+    ...(issuer !== undefined && { issuer }),
+    ...(audience !== undefined && { audience }),
+    currentDate: new Date(now()),
+  })
+  let verified = new Map<string, { user: string; until: number }>()
+  const verify = createVerify(config, expected, log, () => {
+    verified = new Map()
+  })
+
+  return async authorization => {
+    const token = BEARER.exec(authorization ?? '')?.[1]
+    if (token === undefined) throw unauthenticated('Send a token, as `Authorization: Bearer <token>`.', 'Bearer')
+    // Not the token itself: what is remembered here is of no use to one who reads it.
+    const digest = hash('sha256', token, 'base64')
+    const known = verified.get(digest)
+    if (known !== undefined && known.until > now()) return known.user
+
+    // The keys may change while the token is checked: it goes where it is forgotten then.
+    const remembered = verified
+    const { sub, exp } = await verify(token)
+    if (typeof sub !== 'string') throw invalidToken('its "sub" is not a string')
+    if (remembered.size >= REMEMBERED_TOKENS) {
+      const [oldest] = remembered.keys()
+      remembered.delete(oldest as string)
+    }
+    remembered.set(digest, { user: sub, until: Math.min((exp as number) * 1000, now() + REMEMBERED_FOR) })
+    return sub
+  }
+}
+
+function createVerify(
+  { secret, issuer, jwksUrl, keysCooldown, now = Date.now }: AuthConfig,
+  expected: () => JWTVerifyOptions,
+  log: FastifyBaseLogger,
+  onNewKeys: () => void,
+): (token: string) => Promise<JWTPayload> {
+  const check =
+    secret === undefined
+      ? checkWithIssuerKeys(
+          createIssuerKeys({ issuer, jwksUrl, cooldown: keysCooldown, now, onNewKeys, log }),
+          expected,
+        )
+      : checkWithSecret(new TextEncoder().encode(secret), expected)
+  return async token => {
+    try {
+      return (await check(token)).payload
+    } catch (error) {
+      if (error instanceof errors.JOSEError) throw invalidToken(error.message)
+      throw error
+    }
+  }
+}
+
+const checkWithSecret = (secret: Uint8Array, expected: () => JWTVerifyOptions) => (token: string) =>
+  jwtVerify(token, secret, { ...expected(), algorithms: ['HS256'] })
+
+const checkWithIssuerKeys =
+  (keys: ReturnType<typeof createIssuerKeys>, expected: () => JWTVerifyOptions) => (token: string) =>
+    jwtVerify(token, keys, { ...expected(), algorithms: ISSUER_ALGORITHMS })
+
+const invalidToken = (why: string) => unauthenticated(`The token is not valid: ${why}.`, 'Bearer error="invalid_token"')
+
+const unauthenticated = (detail: string, challenge: string) =>
+  new Problem('unauthenticated', detail, { headers: { 'www-authenticate': challenge } })
