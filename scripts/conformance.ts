@@ -111,7 +111,7 @@ async function guarded(): Promise<Access> {
     .setExpirationTime('1h')
     .sign(new TextEncoder().encode(secret.toString('hex')))
   return {
-    env: { ...open.env, AUTH_SECRET: secret.toString('hex') },
+    env: { ...open.env, AUTH_SECRET: secret.toString('hex'), RATE_LIMIT: '0', ADDRESS_RATE_LIMIT: '0' },
     settings: `[auth.openapi.bearer]\nbearer = "${token}"\n[parameters]\n"path.user_id" = "${user}"\n`,
   }
 }

@@ -9,13 +9,14 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify'
-import type { Authenticate } from './auth.ts'
+import { registerBrowserRules } from './browsers.ts'
 import { parseBodies } from './contract/body.ts'
 import { registerDocuments } from './contract/documents.ts'
 import { loadContract, type Operation } from './contract/load.ts'
 import { registerOperations, supportAllMethods } from './contract/routes.ts'
 import type { Database } from './database/open.ts'
 import { createClientErrorHandler, createErrorHandler, refuse } from './errors.ts'
+import type { Guard } from './guard.ts'
 import { handlers } from './handlers.ts'
 import { Problem, routeNotFound } from './problem.ts'
 
@@ -34,13 +35,16 @@ export interface AppOptions {
   logger: FastifyBaseLogger
   /** Within how many milliseconds a request must have arrived whole. */
   requestTimeout: number
-  /** Where it is not given, everybody may read and write everything. */
-  authenticate?: Authenticate | undefined
+  guard: Guard
+  /** The proxies in front of the service, whose X-Forwarded-For is believed: addresses and networks, separated by commas. */
+  trustProxy?: string | undefined
+  /** The origins whose pages may call the service; without any, CORS is off. */
+  corsOrigins?: string[] | undefined
 }
 
 /** Builds the service; the caller listens and closes. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { database, logger, requestTimeout, authenticate } = options
+  const { database, logger, requestTimeout, guard, trustProxy = false, corsOrigins } = options
   const contract = await loadContract(handlers)
   const limits = contract.document['x-limits']
   const requestId = requestIdReader(contract.document.components.schemas.RequestId)
@@ -60,6 +64,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     // While closing, requests on open connections are still served; their connections close after them.
     return503OnClosing: false,
     requestTimeout,
+    trustProxy,
     http: {
       maxHeaderSize: limits.header_bytes,
       headersTimeout: requestTimeout,
@@ -93,6 +98,9 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.decorateRequest('problem', null)
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
+  })
+  await registerBrowserRules(app, contract.operations, corsOrigins)
+  app.addHook('onRequest', async request => {
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
       throw new Problem('malformed_request', 'HTTP/1.1 requests need a Host header.')
     }
@@ -117,7 +125,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
 
   supportAllMethods(app)
   parseBodies(app)
-  registerOperations(app, contract, database, authenticate)
+  registerOperations(app, contract, database, guard)
   await registerDocuments(app, contract)
   return app
 }

@@ -1,6 +1,7 @@
 /** The configuration: the only reader of process.env. */
 import { existsSync } from 'node:fs'
 import { isIPv4 } from 'node:net'
+import ipaddr from 'ipaddr.js'
 import { StartError } from './start-error.ts'
 
 /** What is written here is never shown, not even where it is wrong. */
@@ -62,12 +63,30 @@ const secret = (value: string) => {
   return value
 }
 
+const addresses = (value: string) => {
+  const isAddress = (text: string) => ipaddr.isValid(text) || ipaddr.isValidCIDR(text)
+  if (!value.split(',').every(isAddress))
+    throw new Error('must be addresses or networks such as 10.0.0.0/8, separated by commas')
+  return value
+}
+
+const origins = (value: string) => {
+  const list = value.split(',')
+  if (!list.every(origin => URL.parse(origin)?.origin === origin)) {
+    throw new Error('must be origins such as https://app.example.org, separated by commas')
+  }
+  return list
+}
+
 const postgresUrl = (value: string) => {
   if (!/^postgres(ql)?:\/\//.test(value) || !URL.canParse(value.replace('@/', '@socket/'))) {
     throw new Error('must be a URL such as postgresql://user:password@host:5432/database')
   }
   return value
 }
+
+/** Requests a minute for each user, where RATE_LIMIT is not set and there is authentication. */
+export const DEFAULT_RATE_LIMIT = 1200
 
 /** Every variable that the service reads, in the order in which people meet them. */
 export const variables = {
@@ -109,6 +128,26 @@ export const variables = {
     '',
     optional(text),
     'What `aud` of a token must be or contain. Set it where the issuer serves others, too.',
+  ),
+  RATE_LIMIT: variable(
+    '',
+    optional(integer(0, 1_000_000)),
+    `How many requests a minute each user may make, counted by each replica for itself; 0 is no limit. Not set, it is ${DEFAULT_RATE_LIMIT} with authentication and 0 without.`,
+  ),
+  ADDRESS_RATE_LIMIT: variable(
+    '600',
+    integer(0, 1_000_000),
+    'How many requests a minute without a valid token one address (IPv6: one /64) may make, before others of it are refused, too; 0 is no limit.',
+  ),
+  TRUST_PROXY: variable(
+    '',
+    optional(addresses),
+    'The proxies in front, as addresses or networks separated by commas: only their X-Forwarded-For is believed.',
+  ),
+  CORS_ORIGINS: variable(
+    '',
+    optional(origins),
+    'Whose pages may call the service from a browser, as origins separated by commas, such as https://app.example.org.',
   ),
   NODE_ENV: variable('', text, '`production` does not start without authentication, wherever it listens.'),
   LOG_LEVEL: variable(

@@ -3,11 +3,13 @@ import { once } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
-import { type Authenticate, createAuthenticate } from './auth.ts'
-import { type Config, hasAuthentication, isNpmScript, readConfig, requireSafety } from './config.ts'
+import { createAuthenticate } from './auth.ts'
+import { type Config, DEFAULT_RATE_LIMIT, hasAuthentication, isNpmScript, readConfig, requireSafety } from './config.ts'
 import { DOCS_PATH } from './contract/documents.ts'
 import { type Database, openDatabase } from './database/open.ts'
+import { createGuard, type Guard } from './guard.ts'
 import { createLogger } from './logger.ts'
+import { createRateLimit } from './rate-limit.ts'
 import { StartError } from './start-error.ts'
 
 async function run(): Promise<void> {
@@ -23,7 +25,9 @@ async function run(): Promise<void> {
     database,
     logger,
     requestTimeout: config.REQUEST_TIMEOUT * 1000,
-    authenticate: configureAuthentication(config, logger),
+    guard: configureGuard(config, logger),
+    trustProxy: config.TRUST_PROXY,
+    corsOrigins: config.CORS_ORIGINS,
   })
   hurrying.addEventListener('abort', () => app.server.closeAllConnections())
 
@@ -53,15 +57,21 @@ function listenFailure(error: NodeJS.ErrnoException, host: string, port: number)
     : `Cannot listen on ${host}, port ${port}: ${error.message}.`
 }
 
-function configureAuthentication(config: Config, logger: Logger): Authenticate | undefined {
-  if (!hasAuthentication(config)) {
+function configureGuard(config: Config, logger: Logger): Guard {
+  const { AUTH_SECRET: secret, AUTH_ISSUER: issuer, AUTH_JWKS_URL: jwksUrl, AUTH_AUDIENCE: audience } = config
+  const authenticated = hasAuthentication(config)
+  if (!authenticated) {
     logger.warn(
       `no authentication: everybody on ${config.HOST} reads and writes everything; AUTH_ISSUER, AUTH_JWKS_URL or AUTH_SECRET change that`,
     )
-    return undefined
   }
-  const { AUTH_SECRET: secret, AUTH_ISSUER: issuer, AUTH_JWKS_URL: jwksUrl, AUTH_AUDIENCE: audience } = config
-  return createAuthenticate({ secret, issuer, jwksUrl, audience }, logger)
+  const userLimit = config.RATE_LIMIT ?? (authenticated ? DEFAULT_RATE_LIMIT : 0)
+  const addressLimit = config.ADDRESS_RATE_LIMIT
+  return createGuard({
+    authenticate: authenticated ? createAuthenticate({ secret, issuer, jwksUrl, audience }, logger) : undefined,
+    userLimit: userLimit > 0 ? createRateLimit('user', userLimit) : undefined,
+    addressLimit: addressLimit > 0 ? createRateLimit('address', addressLimit) : undefined,
+  })
 }
 
 interface Stop {

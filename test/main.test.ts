@@ -1,21 +1,18 @@
-/** The real process: what it prints, what it refuses, how it stops. */
+/** The real process: what it prints and what it refuses. */
 
-import { execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { sql } from 'kysely'
 import t from 'tap'
 import { lockFolder } from '../src/database/lock.ts'
 import { openDatabase } from '../src/database/open.ts'
-import { secret } from './helper/issuer.ts'
-import { environment, failMain, runMain, startMain, untilHealthy } from './helper/process.ts'
+import { bearer, secret } from './helper/issuer.ts'
+import { environment, failMain, runMain, untilHealthy } from './helper/process.ts'
 import { client, onPostgres, ownDatabase, randomUser, silent, temporaryFolder } from './helper/service.ts'
 
 const tokenScript = fileURLToPath(new URL('../scripts/token.ts', import.meta.url))
@@ -64,6 +61,9 @@ t.test('bad values end in one sentence each, and no stack', async t => {
     AUTH_SECRET: 'hunter2',
     AUTH_ISSUER: 'http://issuer.example',
     AUTH_JWKS_URL: 'nowhere',
+    RATE_LIMIT: 'none',
+    TRUST_PROXY: '10.0.0.0/8,everybody',
+    CORS_ORIGINS: 'https://app.example.org/,*',
   })
   t.equal(code, 1)
   t.equal(stdout, '')
@@ -73,6 +73,9 @@ t.test('bad values end in one sentence each, and no stack', async t => {
     'AUTH_ISSUER must be an https:// URL, or an http:// URL of this machine and not "http://issuer.example".',
     'AUTH_JWKS_URL must be an https:// URL, or an http:// URL of this machine and not "nowhere".',
     'AUTH_SECRET must have at least 32 bytes.',
+    'RATE_LIMIT must be a whole number from 0 to 1000000 and not "none".',
+    'TRUST_PROXY must be addresses or networks such as 10.0.0.0/8, separated by commas and not "10.0.0.0/8,everybody".',
+    'CORS_ORIGINS must be origins such as https://app.example.org, separated by commas and not "https://app.example.org/,*".',
     'LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent and not "loud".',
   ])
 })
@@ -95,9 +98,33 @@ t.test('without authentication only this machine is served, and nobody in produc
   t.match(log[0]?.msg, 'no authentication')
 })
 
+t.test('limits are off or other where it is told so', async t => {
+  const config = environment(await ownDatabase(t))
+  const user = randomUser()
+  const env = { ...config, AUTH_SECRET: secret, RATE_LIMIT: '0', ADDRESS_RATE_LIMIT: '0' }
+  const unlimited = await runMain(t, env)
+  await untilHealthy(unlimited.origin)
+  const header = await bearer(user)
+  const { headers } = await client(t, unlimited.origin).call('GET', `/api/${user}/tasks`, undefined, header)
+  t.notOk(headers.has('ratelimit'))
+  await unlimited.end('SIGTERM')
+
+  const { origin } = await runMain(t, { ...config, RATE_LIMIT: '7' })
+  await untilHealthy(origin)
+  const limited = await client(t, origin).call('GET', `/api/${user}/tasks`)
+  t.equal(limited.headers.get('ratelimit-policy'), '"user";q=7;w=60', 'without authentication, too')
+})
+
 t.test('with authentication any address is served, in production too', async t => {
   const config = await ownDatabase(t)
-  const env = { ...environment(config), HOST: '0.0.0.0', NODE_ENV: 'production', AUTH_SECRET: secret }
+  const env = {
+    ...environment(config),
+    HOST: '0.0.0.0',
+    NODE_ENV: 'production',
+    AUTH_SECRET: secret,
+    TRUST_PROXY: '127.0.0.1,::1',
+    CORS_ORIGINS: 'https://app.example.org',
+  }
   const { origin, log } = await runMain(t, env)
   t.notMatch(log, [{ level: 40 }])
   await untilHealthy(origin)
@@ -108,7 +135,9 @@ t.test('with authentication any address is served, in production too', async t =
   })
   t.equal((await call('GET', `/api/${user}/tasks`)).status, 401)
   const headers = { authorization: `Bearer ${stdout.trim()}` }
-  t.equal((await call('GET', `/api/${user}/tasks`, undefined, headers)).status, 200, 'with a token of `npm run token`')
+  const answer = await call('GET', `/api/${user}/tasks`, undefined, headers)
+  t.equal(answer.status, 200, 'with a token of `npm run token`')
+  t.match(answer.headers.get('ratelimit-policy'), '"user";q=1200;w=60', 'and there is a limit, unless told otherwise')
   t.notMatch(JSON.stringify(log), /secret|eyJ/, 'neither secrets nor tokens are logged')
 })
 
@@ -241,88 +270,3 @@ t.test('a database of another major version is explained', async t => {
   t.match(stderr, /was made by PostgreSQL 16, and this PGlite opens only those of 18/)
   t.equal(await readFile(join(dataDir, 'pglite', 'PG_VERSION'), 'utf8'), '16\n', 'and left alone')
 })
-
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  t.test(`${signal} finishes what is in flight and ends with 0`, async t => {
-    const { origin, process: child, logged } = await runMain(t, environment(await ownDatabase(t)))
-    await untilHealthy(origin)
-    const path = `/api/${randomUser()}/tasks`
-    const json = '{"title":"In flight"}'
-    const socket = connect(Number(new URL(origin).port), '127.0.0.1')
-    const idle = connect(Number(new URL(origin).port), '127.0.0.1')
-    await Promise.all([once(socket, 'connect'), once(idle, 'connect')])
-    socket.write(
-      `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${json.length}\r\n\r\n${json.slice(0, 5)}`,
-    )
-    // Once another request is answered, the server has read the beginning of this one.
-    await fetch(`${origin}/health/live`)
-
-    const exited = once(child, 'exit')
-    child.kill(signal)
-    await logged(line => line.msg.startsWith(signal))
-    socket.write(json.slice(5))
-    const answer = (await once(socket, 'data')).toString()
-    t.match(answer, /^HTTP\/1\.1 201 /)
-    t.match(answer, /connection: close/i)
-    t.same(await exited, [0, null])
-  })
-}
-
-for (const [when, until] of [
-  ['once it listens', (folder: string) => exists(join(folder, 'pglite/PG_VERSION'))],
-  ['while it starts', (folder: string) => exists(join(folder, 'owner'))],
-] as const) {
-  t.test(`npm’s shell does not hand signals on: when it is gone, the service stops, ${when}`, async t => {
-    const folder = await temporaryFolder(t)
-    const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-    const shell = spawn('sh', ['-c', `"${process.execPath}" "${main}"; exit`], {
-      env: { ...process.env, DATA_DIR: folder, DATABASE_URL: '', PORT: '0', npm_lifecycle_event: 'start' },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    const output = text(shell.stdout)
-    await until(folder)
-    shell.kill('SIGTERM')
-    t.match(await output, 'SIGTERM: finishing what is in flight')
-    const unlock = await lockFolder(folder)
-    unlock()
-  })
-}
-
-t.test('a signal while the database is being made ends with 0, too, and leaves a folder that works', async t => {
-  const dataDir = join(await temporaryFolder(t), 'data')
-  const { child, exited } = startMain({ DATA_DIR: dataDir })
-  await exists(join(dataDir, 'owner'))
-  child.kill('SIGTERM')
-  t.same(await exited, [0, null])
-  const { origin } = await runMain(t, { DATA_DIR: dataDir })
-  await untilHealthy(origin)
-})
-
-t.test('a half-sent request does not hold the stop past its deadline', async t => {
-  const env = { ...environment(await ownDatabase(t)), SHUTDOWN_TIMEOUT: '1' }
-  const { origin, end } = await runMain(t, env)
-  const socket = connect(Number(new URL(origin).port), '127.0.0.1')
-  socket.on('error', () => undefined)
-  await once(socket, 'connect')
-  socket.write('POST /api/a/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{')
-  await fetch(`${origin}/health/live`)
-  t.same(await end('SIGTERM'), { code: 0, signal: null })
-})
-
-t.test('a second signal does not wait', async t => {
-  const env = { ...environment(await ownDatabase(t)), SHUTDOWN_TIMEOUT: '3600' }
-  const { origin, process: child, logged, end } = await runMain(t, env)
-  const socket = connect(Number(new URL(origin).port), '127.0.0.1')
-  socket.on('error', () => undefined)
-  await once(socket, 'connect')
-  socket.write('POST /api/a/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{')
-  await fetch(`${origin}/health/live`)
-  child.kill('SIGTERM')
-  await logged(line => line.msg.startsWith('SIGTERM'))
-  t.same(await end('SIGTERM'), { code: 0, signal: null })
-})
-
-/** Waits until there is such a file. */
-async function exists(file: string): Promise<void> {
-  while (!existsSync(file)) await sleep(5)
-}

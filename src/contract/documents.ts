@@ -8,6 +8,17 @@ import { refuseOtherMethods } from './routes.ts'
 /** Where the interactive reference is served. */
 export const DOCS_PATH = '/docs'
 
+/** What the reference's pages may load: their own files, the images within their style sheet, and the styles that their script sets. */
+const PAGE_POLICY = {
+  'default-src': "'self'",
+  'style-src': "'self' 'unsafe-inline'",
+  'img-src': "'self' data:",
+  'base-uri': "'none'",
+  'form-action': "'none'",
+  'frame-ancestors': "'none'",
+  'object-src': "'none'",
+}
+
 /** Registers `/openapi.yaml`, `/openapi.json`, `/openapi-3.0.yaml` and `/docs`; `/` leads to the last. */
 export async function registerDocuments(app: FastifyInstance, contract: Contract): Promise<void> {
   // Fastify does not tell onRoute of the variant with a slash at the end.
@@ -16,7 +27,7 @@ export async function registerDocuments(app: FastifyInstance, contract: Contract
     if ([method].flat().includes('GET') && url.startsWith(DOCS_PATH)) pages.add(url)
   })
   await app.register(swagger, { mode: 'static', specification: { document: contract.document as never } })
-  await app.register(swaggerUi, { routePrefix: DOCS_PATH })
+  await app.register(swaggerUi, { routePrefix: DOCS_PATH, staticCSP: PAGE_POLICY })
   for (const url of pages) refuseOtherMethods(app, url, ['GET'])
 
   const documents = {

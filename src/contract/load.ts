@@ -26,7 +26,7 @@ export interface Operation {
   /** Its own, or the whole document's; empty where anybody may call it. */
   security: Record<string, string[]>[]
   requestBody?: { content: Record<string, unknown> }
-  responses: Record<string, { content?: Record<string, unknown> }>
+  responses: Record<string, { content?: Record<string, unknown>; headers?: Record<string, unknown> }>
 }
 
 /** The parts of the contract's document that this service reads beside the operations. */

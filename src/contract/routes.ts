@@ -2,8 +2,8 @@
 import { METHODS } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import Negotiator from 'negotiator'
-import type { Authenticate } from '../auth.ts'
 import type { Database } from '../database/open.ts'
+import type { Guard } from '../guard.ts'
 import { databaseUnavailable, Problem } from '../problem.ts'
 import { hasUnreadBody } from './body.ts'
 import type { Contract, Operation } from './load.ts'
@@ -14,12 +14,7 @@ import { createValidate, type RequestParts } from './validate.ts'
 type Answer = Problem | { status: number; body?: unknown; headers?: Record<string, string> }
 
 /** Registers the contract's operations. */
-export function registerOperations(
-  app: FastifyInstance,
-  contract: Contract,
-  database: Database,
-  authenticate: Authenticate | undefined,
-): void {
+export function registerOperations(app: FastifyInstance, contract: Contract, database: Database, guard: Guard): void {
   const methods = new Map<string, HTTPMethods[]>()
   for (const operation of contract.operations) {
     const url = operation.path.replaceAll(/\{(\w+)\}/g, ':$1')
@@ -29,7 +24,7 @@ export function registerOperations(
       method,
       url,
       config: { operation },
-      onRequest: [...requireUser(operation, authenticate), requireAcceptable(operation)],
+      onRequest: [...(operation.security.length > 0 ? [guard] : []), requireAcceptable(operation)],
       handler: handle(operation, contract, database),
     })
   }
@@ -81,19 +76,6 @@ function handle(operation: Operation, contract: Contract, database: Database) {
     if (answer.body === undefined) return reply.send()
     return reply.header('content-type', 'application/json').send(JSON.stringify(answer.body))
   }
-}
-
-/** 401 without a valid token, 403 with another user's; before anything else of the request is looked at. */
-function requireUser(operation: Operation, authenticate: Authenticate | undefined) {
-  if (authenticate === undefined || operation.security.length === 0) return []
-  const hook = async (request: FastifyRequest): Promise<void> => {
-    const user = await authenticate(request.headers.authorization)
-    // The router has decoded it, once; it is this very value that the queries get.
-    if ((request.params as { user_id: string }).user_id !== user) {
-      throw new Problem('forbidden', "The token's user and the user_id of the path differ.")
-    }
-  }
-  return [hook]
 }
 
 /** 406 where the caller takes nothing that the operation returns on success. */

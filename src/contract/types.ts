@@ -44,7 +44,7 @@ export interface Input<Op extends OperationId> {
 type Declared<T> = keyof { [K in keyof T as string extends K ? never : K]: T[K] }
 
 /** Set for every response by the app, so no handler has to. */
-type HeadersOfTheApp = 'X-Request-Id'
+type HeadersOfTheApp = 'X-Request-Id' | 'RateLimit' | 'RateLimit-Policy'
 
 type ReplyHeaders<R> = R extends { headers: infer H } ? Omit<Pick<H, Declared<H>>, HeadersOfTheApp> : never
 

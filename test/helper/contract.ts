@@ -52,13 +52,25 @@ export function violations(method: string, path: string, answer: Answer): string
   ]
 }
 
-/** What belongs to the message and the connection, and so to no operation. */
+/** What belongs to the message, to the connection or to the browser that shows it, and so to no operation. */
 const HTTP_HEADERS = ['connection', 'content-length', 'content-type', 'date', 'keep-alive', 'transfer-encoding']
+const BROWSER_HEADERS = [
+  'access-control-allow-origin',
+  'access-control-expose-headers',
+  'content-security-policy',
+  'cross-origin-resource-policy',
+  'referrer-policy',
+  'strict-transport-security',
+  'vary',
+  'x-content-type-options',
+  'x-frame-options',
+]
+const UNDECLARED = [...HTTP_HEADERS, ...BROWSER_HEADERS]
 
 function undeclaredHeaders(declared: DeclaredResponse, answer: Answer): string[] {
   const names = Object.keys(declared.headers ?? {}).map(name => name.toLowerCase())
   return [...answer.headers.keys()]
-    .filter(name => !names.includes(name) && !HTTP_HEADERS.includes(name))
+    .filter(name => !names.includes(name) && !UNDECLARED.includes(name))
     .map(name => `header ${name} is not declared`)
 }
 

@@ -10,6 +10,7 @@ import { pino } from 'pino'
 import type t from 'tap'
 import { type AppOptions, buildApp } from '../../src/app.ts'
 import { type Database, type DatabaseConfig, openDatabase } from '../../src/database/open.ts'
+import { createGuard, type GuardOptions } from '../../src/guard.ts'
 import type { Task } from '../../src/tasks/queries.ts'
 import { type Answer, violations } from './contract.ts'
 import { exchange } from './socket.ts'
@@ -74,21 +75,27 @@ async function copyOfTemplate(test: Test): Promise<string> {
   return folder
 }
 
-interface Options {
+interface Options extends GuardOptions, Pick<AppOptions, 'trustProxy' | 'corsOrigins'> {
   config?: DatabaseConfig
   logger?: FastifyBaseLogger
   requestTimeout?: number
-  authenticate?: AppOptions['authenticate']
   /** Whether the database is prepared: false leaves the service as it is while it waits for one. */
   prepare?: boolean
 }
 
 /** Starts the service and stops it when `test` ends. */
 export async function startService(test: Test, options: Options = {}): Promise<Service> {
-  const { logger = silent, requestTimeout = 30_000, prepare = true, authenticate } = options
+  const { logger = silent, requestTimeout = 30_000, prepare = true, trustProxy, corsOrigins } = options
   const database = await openDatabase(options.config ?? (await sharedDatabase(test)), logger)
   if (prepare) await database.prepare(new AbortController().signal)
-  const app = await buildApp({ database, logger, requestTimeout, authenticate })
+  const app = await buildApp({
+    database,
+    logger,
+    requestTimeout,
+    guard: createGuard(options),
+    trustProxy,
+    corsOrigins,
+  })
   await app.listen({ host: '127.0.0.1', port: 0 })
   test.teardown(async () => {
     await app.close()

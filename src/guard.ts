@@ -1,0 +1,47 @@
+/** Who may, and how often: what stands before every operation that the contract secures. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import ipaddr from 'ipaddr.js'
+import type { Authenticate } from './auth.ts'
+import { Problem } from './problem.ts'
+import type { RateLimit } from './rate-limit.ts'
+
+export interface GuardOptions {
+  /** Where it is not given, everybody may read and write everything. */
+  authenticate?: Authenticate | undefined
+  /** For each user. */
+  userLimit?: RateLimit | undefined
+  /** For each address: counts what comes without a valid token, so that nobody pays for a neighbour's flood. */
+  addressLimit?: RateLimit | undefined
+}
+
+export type Guard = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
+
+/** 401 without a valid token, 429 for too many requests, 403 for another user's path; before anything else is looked at. */
+export function createGuard({ authenticate, userLimit, addressLimit }: GuardOptions): Guard {
+  async function userOf(request: FastifyRequest, reply: FastifyReply, owner: string): Promise<string> {
+    if (authenticate === undefined) return owner
+    const address = network(request.ip)
+    await addressLimit?.check(address)
+    try {
+      return await authenticate(request.headers.authorization)
+    } catch (error) {
+      const isRefused = error instanceof Problem && error.code === 'unauthenticated'
+      if (isRefused && addressLimit !== undefined) reply.headers(await addressLimit.count(address))
+      throw error
+    }
+  }
+
+  return async (request, reply) => {
+    // The router has decoded it, once; it is this very value that the queries get.
+    const { user_id: owner } = request.params as { user_id: string }
+    const user = await userOf(request, reply, owner)
+    if (userLimit !== undefined) reply.headers(await userLimit.count(user))
+    if (user !== owner) throw new Problem('forbidden', "The token's user and the user_id of the path differ.")
+  }
+}
+
+/** An IPv4 address, or the /64 of an IPv6 one: whoever has one address there has all of them. */
+function network(address: string): string {
+  const parsed = ipaddr.process(address)
+  return parsed instanceof ipaddr.IPv6 ? parsed.parts.slice(0, 4).join(':') : parsed.toString()
+}

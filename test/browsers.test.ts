@@ -1,0 +1,61 @@
+/** What browsers are told. */
+import t from 'tap'
+import { operations, requestTo } from './helper/contract.ts'
+import { randomUser, startService } from './helper/service.ts'
+
+const origin = 'https://app.example.org'
+const preflight = { origin, 'access-control-request-method': 'PUT', 'access-control-request-headers': 'authorization' }
+
+t.test('every response has security headers', async t => {
+  const { call, origin } = await startService(t)
+  const answers = []
+  for (const operation of operations) answers.push(await call(...requestTo(operation)))
+  for (const path of ['/openapi.yaml', '/docs', '/nowhere']) answers.push(await fetch(origin + path))
+  for (const { headers } of answers) {
+    t.equal(headers.get('x-content-type-options'), 'nosniff')
+    t.match(headers.get('content-security-policy'), /default-src '(none|self)'.*frame-ancestors 'none'/)
+    t.equal(headers.get('x-frame-options'), 'DENY')
+    t.equal(headers.get('referrer-policy'), 'no-referrer')
+    t.match(headers.get('strict-transport-security'), /^max-age=\d+/)
+    t.notOk(headers.has('x-powered-by') || headers.has('server'), 'nothing tells what runs here')
+  }
+})
+
+t.test('CORS is off', async t => {
+  const service = await startService(t)
+  const path = `${service.origin}/api/${randomUser()}/tasks`
+  const asked = await fetch(path, { method: 'OPTIONS', headers: preflight })
+  t.equal(asked.status, 405)
+  const simple = await fetch(path, { headers: { origin } })
+  t.equal(simple.status, 200)
+  for (const { headers } of [asked, simple]) t.notOk(headers.has('access-control-allow-origin'))
+})
+
+t.test('CORS for the origins that are named', async t => {
+  const service = await startService(t, { corsOrigins: [origin, 'http://localhost:5173'] })
+  const path = `${service.origin}/api/${randomUser()}/tasks`
+  const asked = await fetch(path, { method: 'OPTIONS', headers: preflight })
+  t.equal(asked.status, 204)
+  t.equal(asked.headers.get('access-control-allow-origin'), origin)
+  t.equal(asked.headers.get('access-control-allow-headers'), 'authorization')
+  const methods = asked.headers.get('access-control-allow-methods')?.split(', ')
+  for (const { method } of operations) t.ok(methods?.includes(method.toUpperCase()), method)
+
+  const answered = await fetch(path, { headers: { origin } })
+  t.equal(answered.headers.get('access-control-allow-origin'), origin)
+  t.match(answered.headers.get('access-control-expose-headers'), /ETag/)
+  t.match(answered.headers.get('vary'), /Origin/i)
+  t.notOk(answered.headers.has('access-control-allow-credentials'), 'tokens are sent by script, cookies are not used')
+
+  for (const headers of [
+    { ...preflight, origin: 'https://evil.example' },
+    { ...preflight, origin: 'null' },
+  ]) {
+    t.notOk(
+      (await fetch(path, { method: 'OPTIONS', headers })).headers.has('access-control-allow-origin'),
+      headers.origin,
+    )
+  }
+  t.equal((await fetch(path, { method: 'OPTIONS' })).status, 405, 'what is no preflight is answered as ever')
+  t.equal((await fetch(`${service.origin}/nowhere`, { method: 'OPTIONS' })).status, 404)
+})

@@ -1,0 +1,130 @@
+/** How often: limits for each user and each address, as the contract declares them. */
+import t from 'tap'
+import { createAuthenticate } from '../src/auth.ts'
+import { createRateLimit } from '../src/rate-limit.ts'
+import { operations, requestTo } from './helper/contract.ts'
+import { bearer, secret } from './helper/issuer.ts'
+import { type Answer, randomUser, silent, startService, type Test } from './helper/service.ts'
+
+const authenticate = createAuthenticate({ secret }, silent)
+const secured = operations.filter(({ security }) => security.length > 0)
+
+const limited = (test: Test, userLimit: number, addressLimit = 1000, more = {}) =>
+  startService(test, {
+    authenticate,
+    userLimit: createRateLimit('user', userLimit),
+    addressLimit: createRateLimit('address', addressLimit),
+    ...more,
+  })
+
+function isRefused(
+  test: Test & Pick<typeof t, 'match' | 'equal' | 'ok'>,
+  { status, headers, body }: Answer,
+  name: string,
+  limit: number,
+): void {
+  test.equal(status, 429)
+  test.equal(body.code, 'rate_limited')
+  test.equal(headers.get('ratelimit-policy'), `"${name}";q=${limit};w=60`)
+  const seconds = Number(headers.get('retry-after'))
+  test.ok(seconds >= 1 && seconds <= 60, `retry after ${seconds} s`)
+  test.match(headers.get('ratelimit'), new RegExp(`^"${name}";r=0;t=\\d+$`))
+}
+
+t.test('each user may make so many requests, whatever they are', async t => {
+  const { call } = await limited(t, secured.length)
+  const user = randomUser()
+  const header = await bearer(user)
+  let left = secured.length
+  for (const operation of secured) {
+    const [method, path, body] = requestTo(operation, { user })
+    const { headers } = await call(method, path, body, header)
+    left -= 1
+    t.equal(headers.get('ratelimit-policy'), `"user";q=${secured.length};w=60`)
+    t.match(headers.get('ratelimit'), new RegExp(`^"user";r=${left};t=\\d+$`))
+  }
+  for (const operation of secured) {
+    const [method, path, body] = requestTo(operation, { user })
+    isRefused(t, await call(method, path, body, header), 'user', secured.length)
+  }
+  const other = await bearer(randomUser(), { sub: `${user}2` })
+  t.equal((await call('GET', `/api/${user}2/tasks`, undefined, other)).status, 200, 'nobody else is refused for it')
+  t.equal((await call('GET', '/health')).status, 200, 'health is not limited')
+})
+
+t.test('a flood does not turn a neighbour’s 200 into 429', async t => {
+  const { call } = await limited(t, 20, 20)
+  const [flooder, neighbour] = [randomUser(), randomUser()]
+  const [flood, header] = [await bearer(flooder), await bearer(neighbour)]
+  const answers = await Promise.all([
+    ...Array.from({ length: 100 }, () => call('GET', `/api/${flooder}/tasks`, undefined, flood)),
+    ...Array.from({ length: 20 }, () => call('GET', `/api/${neighbour}/tasks`, undefined, header)),
+  ])
+  const statuses = answers.map(({ status }) => status)
+  t.equal(statuses.slice(0, 100).filter(status => status === 200).length, 20)
+  t.ok(
+    statuses.slice(100).every(status => status === 200),
+    'from the same address, too',
+  )
+})
+
+t.test('other users’ paths count, too', async t => {
+  const { call } = await limited(t, 2)
+  const header = await bearer(randomUser())
+  const path = `/api/${randomUser()}/tasks`
+  const statuses = []
+  for (let count = 0; count < 3; count++) statuses.push((await call('GET', path, undefined, header)).status)
+  t.same(statuses, [403, 403, 429])
+})
+
+t.test('an address may send so many requests without a valid token', async t => {
+  const { call } = await limited(t, 1000, 3)
+  const user = randomUser()
+  for (let left = 2; left >= 0; left--) {
+    const { status, headers } = await call('GET', `/api/${user}/tasks`, undefined, { authorization: 'Bearer abc' })
+    t.equal(status, 401)
+    t.match(headers.get('ratelimit'), `"address";r=${left};`)
+  }
+  isRefused(t, await call('GET', `/api/${user}/tasks`), 'address', 3)
+})
+
+t.test('X-Forwarded-For is believed of the proxies that are trusted, and of nobody else', async t => {
+  const statuses = async (trustProxy: string | undefined, forwarded: string[]) => {
+    const { call } = await limited(t, 1000, 1, { trustProxy })
+    const result = []
+    for (const address of forwarded) {
+      result.push((await call('GET', '/api/a/tasks', undefined, { 'x-forwarded-for': address })).status)
+    }
+    return result
+  }
+  t.same(await statuses(undefined, ['198.51.100.1', '198.51.100.2']), [401, 429], 'a made-up one resets nothing')
+  t.same(await statuses('10.0.0.0/8', ['198.51.100.1', '198.51.100.2']), [401, 429])
+  t.same(await statuses('127.0.0.1', ['198.51.100.1', '198.51.100.2', '198.51.100.1']), [401, 401, 429])
+  t.same(
+    await statuses('127.0.0.1', ['203.0.113.9, 198.51.100.1', '203.0.113.8, 198.51.100.1']),
+    [401, 429],
+    'what the caller wrote before the proxy',
+  )
+  t.same(
+    await statuses('127.0.0.1', ['2001:db8::1', '2001:db8:0:0:ffff::2', '2001:db8:0:1::1']),
+    [401, 429, 401],
+    'one /64 is one',
+  )
+  t.same(await statuses('127.0.0.1', ['::ffff:198.51.100.1', '::ffff:198.51.100.2', '198.51.100.1']), [401, 401, 429])
+})
+
+t.test('without authentication the path’s user is limited', async t => {
+  const { call } = await startService(t, { userLimit: createRateLimit('user', 1) })
+  const user = randomUser()
+  t.equal((await call('GET', `/api/${user}/tasks`)).status, 200)
+  t.equal((await call('GET', `/api/${user}/tasks`)).status, 429)
+  t.equal((await call('GET', `/api/${randomUser()}/tasks`)).status, 200)
+})
+
+t.test('without limits there are no headers of them', async t => {
+  const { call } = await startService(t, { authenticate })
+  const user = randomUser()
+  const refused = await call('GET', `/api/${user}/tasks`)
+  const { headers } = await call('GET', `/api/${user}/tasks`, undefined, await bearer(user))
+  for (const name of ['ratelimit', 'ratelimit-policy']) t.notOk(headers.has(name) || refused.headers.has(name))
+})

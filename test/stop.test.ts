@@ -1,0 +1,98 @@
+/** How the real process stops: whatever it is doing, within its time, with 0. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { lockFolder } from '../src/database/lock.ts'
+import { environment, runMain, startMain, untilHealthy } from './helper/process.ts'
+import { ownDatabase, randomUser, temporaryFolder } from './helper/service.ts'
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  t.test(`${signal} finishes what is in flight and ends with 0`, async t => {
+    const { origin, process: child, logged } = await runMain(t, environment(await ownDatabase(t)))
+    await untilHealthy(origin)
+    const path = `/api/${randomUser()}/tasks`
+    const json = '{"title":"In flight"}'
+    const socket = connect(Number(new URL(origin).port), '127.0.0.1')
+    const idle = connect(Number(new URL(origin).port), '127.0.0.1')
+    await Promise.all([once(socket, 'connect'), once(idle, 'connect')])
+    socket.write(
+      `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${json.length}\r\n\r\n${json.slice(0, 5)}`,
+    )
+    // Once another request is answered, the server has read the beginning of this one.
+    await fetch(`${origin}/health/live`)
+
+    const exited = once(child, 'exit')
+    child.kill(signal)
+    await logged(line => line.msg.startsWith(signal))
+    socket.write(json.slice(5))
+    const answer = (await once(socket, 'data')).toString()
+    t.match(answer, /^HTTP\/1\.1 201 /)
+    t.match(answer, /connection: close/i)
+    t.same(await exited, [0, null])
+  })
+}
+
+for (const [when, until] of [
+  ['once it listens', (folder: string) => exists(join(folder, 'pglite/PG_VERSION'))],
+  ['while it starts', (folder: string) => exists(join(folder, 'owner'))],
+] as const) {
+  t.test(`npm’s shell does not hand signals on: when it is gone, the service stops, ${when}`, async t => {
+    const folder = await temporaryFolder(t)
+    const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+    const shell = spawn('sh', ['-c', `"${process.execPath}" "${main}"; exit`], {
+      env: { ...process.env, DATA_DIR: folder, DATABASE_URL: '', PORT: '0', npm_lifecycle_event: 'start' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const output = text(shell.stdout)
+    await until(folder)
+    shell.kill('SIGTERM')
+    t.match(await output, 'SIGTERM: finishing what is in flight')
+    const unlock = await lockFolder(folder)
+    unlock()
+  })
+}
+
+t.test('a signal while the database is being made ends with 0, too, and leaves a folder that works', async t => {
+  const dataDir = join(await temporaryFolder(t), 'data')
+  const { child, exited } = startMain({ DATA_DIR: dataDir })
+  await exists(join(dataDir, 'owner'))
+  child.kill('SIGTERM')
+  t.same(await exited, [0, null])
+  const { origin } = await runMain(t, { DATA_DIR: dataDir })
+  await untilHealthy(origin)
+})
+
+t.test('a half-sent request does not hold the stop past its deadline', async t => {
+  const env = { ...environment(await ownDatabase(t)), SHUTDOWN_TIMEOUT: '1' }
+  const { origin, end } = await runMain(t, env)
+  const socket = connect(Number(new URL(origin).port), '127.0.0.1')
+  socket.on('error', () => undefined)
+  await once(socket, 'connect')
+  socket.write('POST /api/a/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{')
+  await fetch(`${origin}/health/live`)
+  t.same(await end('SIGTERM'), { code: 0, signal: null })
+})
+
+t.test('a second signal does not wait', async t => {
+  const env = { ...environment(await ownDatabase(t)), SHUTDOWN_TIMEOUT: '3600' }
+  const { origin, process: child, logged, end } = await runMain(t, env)
+  const socket = connect(Number(new URL(origin).port), '127.0.0.1')
+  socket.on('error', () => undefined)
+  await once(socket, 'connect')
+  socket.write('POST /api/a/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{')
+  await fetch(`${origin}/health/live`)
+  child.kill('SIGTERM')
+  await logged(line => line.msg.startsWith('SIGTERM'))
+  t.same(await end('SIGTERM'), { code: 0, signal: null })
+})
+
+/** Waits until there is such a file. */
+async function exists(file: string): Promise<void> {
+  while (!existsSync(file)) await sleep(5)
+}
