@@ -13,8 +13,8 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { SignJWT } from 'jose'
+import { startCluster } from '../test/helper/cluster.ts'
 import { exitCode, heedSignals } from './interrupt.ts'
-import { startCluster } from './postgres.ts'
 
 const SCHEMATHESIS = 'schemathesis==4.32.5'
 /** How long the server may take to become healthy, in milliseconds: a new PGlite database takes seconds. */

@@ -1,7 +1,7 @@
 /** `npm run migrate [-- up | down | status]`: the schema of the configured database; up is the default, down takes one migration back. */
 import type { Kysely } from 'kysely'
 import { pino } from 'pino'
-import { readConfig } from '../src/config.ts'
+import { databaseConfig, readConfig } from '../src/config.ts'
 import { migrateDown, migrateUp, migrationStatus } from '../src/database/migrate.ts'
 import { databaseFailure, openDatabase } from '../src/database/open.ts'
 import type { Tables } from '../src/database/tables.ts'
@@ -25,10 +25,7 @@ const command = process.argv[2] ?? 'up'
 try {
   if (!Object.hasOwn(commands, command)) throw new StartError(`There is no ${command}: use up, down or status.`)
   const config = readConfig()
-  const database = await openDatabase(
-    { databaseUrl: config.DATABASE_URL, dataDir: config.DATA_DIR, poolSize: 1 },
-    pino({ level: config.LOG_LEVEL }),
-  )
+  const database = await openDatabase(databaseConfig(config), pino({ level: config.LOG_LEVEL }))
   console.log(database.description)
   try {
     await database.migrate(commands[command as keyof typeof commands])

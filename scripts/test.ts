@@ -8,9 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { openDatabase } from '../src/database/open.ts'
+import { startCluster } from '../test/helper/cluster.ts'
 import { reportCoverage } from '../test/helper/coverage.ts'
 import { exitCode, heedSignals } from './interrupt.ts'
-import { startCluster } from './postgres.ts'
 
 const files = process.argv.slice(2).filter(argument => argument !== '--postgres')
 const interrupted = heedSignals()

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import underPressure from '@fastify/under-pressure'
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -13,12 +14,13 @@ import { registerBrowserRules } from './browsers.ts'
 import { parseBodies } from './contract/body.ts'
 import { registerDocuments } from './contract/documents.ts'
 import { loadContract, type Operation } from './contract/load.ts'
-import { registerOperations, supportAllMethods } from './contract/routes.ts'
+import { needsDatabase, registerOperations, supportAllMethods } from './contract/routes.ts'
+import { createDatabaseAccess } from './database/access.ts'
 import type { Database } from './database/open.ts'
 import { createClientErrorHandler, createErrorHandler, refuse } from './errors.ts'
 import type { Guard } from './guard.ts'
 import { handlers } from './handlers.ts'
-import { Problem, routeNotFound } from './problem.ts'
+import { overloaded, Problem, routeNotFound } from './problem.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -36,6 +38,12 @@ export interface AppOptions {
   /** Within how many milliseconds a request must have arrived whole. */
   requestTimeout: number
   guard: Guard
+  /** How many requests may be at work with the database, or wait for it, at the same time. */
+  maxInFlight: number
+  /** How late timers may be on average over a second, in milliseconds, before requests are refused; 0 is no bound. */
+  maxEventLoopDelay: number
+  /** Aborted while the service stops: health says so, and connections are not kept. */
+  stopping: AbortSignal
   /** The proxies in front of the service, whose X-Forwarded-For is believed: addresses and networks, separated by commas. */
   trustProxy?: string | undefined
   /** The origins whose pages may call the service; without any, CORS is off. */
@@ -44,7 +52,17 @@ export interface AppOptions {
 
 /** Builds the service; the caller listens and closes. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { database, logger, requestTimeout, guard, trustProxy = false, corsOrigins } = options
+  const {
+    database,
+    logger,
+    requestTimeout,
+    guard,
+    trustProxy = false,
+    corsOrigins,
+    maxInFlight,
+    maxEventLoopDelay,
+    stopping,
+  } = options
   const contract = await loadContract(handlers)
   const limits = contract.document['x-limits']
   const requestId = requestIdReader(contract.document.components.schemas.RequestId)
@@ -107,13 +125,24 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     // Here already, before a body is read.
     if (request.is404) throw routeNotFound()
   })
-  // What is in flight while the service stops is the last on its connection: else the stop would wait for the client to hang up.
-  let closing = false
-  app.addHook('preClose', async () => {
-    closing = true
+  await app.register(underPressure, {
+    maxEventLoopDelay,
+    // What needs no database is answered all the same: it is cheap, and liveness must not fail for being busy.
+    pressureHandler: async request => {
+      const { operation } = request.routeOptions.config
+      if (operation !== undefined && needsDatabase(operation)) throw overloaded()
+    },
   })
+  app.addHook('onRequest', async request => {
+    if (stopping.aborted && request.routeOptions.config.operation?.operationId === 'getHealth') {
+      throw new Problem('stopping', 'This process stops: send requests to another one.', {
+        headers: { 'retry-after': '1' },
+      })
+    }
+  })
+  // While the service stops each response is the last on its connection: else the stop would wait for the client to hang up.
   app.addHook('onSend', (_request, reply, payload, done) => {
-    if (closing) reply.header('connection', 'close')
+    if (stopping.aborted) reply.header('connection', 'close')
     done(null, payload)
   })
   app.addHook('onResponse', async (request, reply) => logRequest(request, reply))
@@ -125,7 +154,11 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
 
   supportAllMethods(app)
   parseBodies(app)
-  registerOperations(app, contract, database, guard)
+  registerOperations(app, contract, {
+    db: database.kysely,
+    useDatabase: createDatabaseAccess(database, maxInFlight, logger),
+    guard,
+  })
   await registerDocuments(app, contract)
   return app
 }
@@ -140,7 +173,8 @@ function requestIdReader({ pattern, maxLength }: { pattern: string; maxLength: n
 /** One line for each request, without bodies, query or credentials. */
 function logRequest(request: FastifyRequest, reply: FastifyReply): void {
   const { statusCode } = reply
-  request.log[statusCode >= 500 ? 'error' : 'info'](
+  // A 503 is no bug; why the database is away is told once, where it is found out.
+  request.log[statusCode === 500 ? 'error' : statusCode > 500 ? 'warn' : 'info'](
     {
       request_id: request.id,
       operation_id: request.routeOptions.config.operation?.operationId,

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { isIPv4 } from 'node:net'
 import ipaddr from 'ipaddr.js'
+import type { DatabaseConfig } from './database/open.ts'
 import { StartError } from './start-error.ts'
 
 /** What is written here is never shown, not even where it is wrong. */
@@ -102,6 +103,12 @@ export const variables = {
     'A PostgreSQL 15 or newer, as postgresql://user:password@host:5432/database. Without it the embedded PGlite is used.',
     'secret',
   ),
+  MIGRATION_DATABASE_URL: variable(
+    '',
+    optional(postgresUrl),
+    'The same database for migrations, where a role of their own shall run them; the one of DATABASE_URL then needs no more than to read and write rows.',
+    'secret',
+  ),
   DATABASE_POOL_SIZE: variable(
     '10',
     integer(1, 1000),
@@ -156,10 +163,25 @@ export const variables = {
     'From which level on to log: fatal, error, warn, info, debug, trace or silent.',
   ),
   REQUEST_TIMEOUT: variable('30', integer(1, 3600), 'Within how many seconds a request must have arrived whole.'),
+  MAX_IN_FLIGHT: variable(
+    '1000',
+    integer(1, 1_000_000),
+    'How many requests may be at work with the database, or wait for it, at the same time; one more is answered 503 at once.',
+  ),
+  MAX_EVENT_LOOP_DELAY: variable(
+    '1000',
+    integer(0, 3_600_000),
+    'How late the process may be with its work, in milliseconds on average over a second, before requests are answered 503 at once; 0 is no bound.',
+  ),
+  DRAIN_DELAY: variable(
+    '0',
+    integer(0, 3600),
+    'How many seconds after SIGTERM requests are still taken while /health answers 503; behind a balancer, longer than it takes to notice.',
+  ),
   SHUTDOWN_TIMEOUT: variable(
     '8',
     integer(0, 3600),
-    'How many seconds requests in flight get to finish after SIGTERM or SIGINT.',
+    'How many seconds requests in flight get to finish after SIGTERM or SIGINT, and DRAIN_DELAY.',
   ),
 } satisfies Record<string, Variable>
 
@@ -192,6 +214,14 @@ export function requireSafety(config: Config): void {
 
 /** Whether npm runs this process, through the shell that it puts between for a script. */
 export const isNpmScript = (): boolean => process.env.npm_lifecycle_event !== undefined
+
+/** The part that says which database. */
+export const databaseConfig = (config: Config): DatabaseConfig => ({
+  databaseUrl: config.DATABASE_URL,
+  migrationUrl: config.MIGRATION_DATABASE_URL,
+  dataDir: config.DATA_DIR,
+  poolSize: config.DATABASE_POOL_SIZE,
+})
 
 export type Config = { [Name in keyof typeof variables]: ReturnType<(typeof variables)[Name]['read']> }
 

@@ -4,8 +4,7 @@ import type { Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { unsupportedMediaType } from './contract/body.ts'
 import type { Document } from './contract/load.ts'
-import { isUnavailable } from './database/errors.ts'
-import { databaseUnavailable, PROBLEM_MEDIA_TYPE, Problem, routeNotFound } from './problem.ts'
+import { PROBLEM_MEDIA_TYPE, Problem, routeNotFound } from './problem.ts'
 
 type Limits = Document['x-limits']
 
@@ -39,7 +38,7 @@ function toProblem(error: unknown, request: FastifyRequest, limits: Limits): Pro
   }
 }
 
-/** Whose failure it is: the caller's, the database's, or a bug of ours. */
+/** Whose failure it is: the caller's, or a bug of ours. */
 function failure(error: unknown): Problem {
   const { statusCode } = error as { statusCode?: number }
   // @fastify/static says so of paths that lead out of its folder.
@@ -48,7 +47,6 @@ function failure(error: unknown): Problem {
   if (statusCode === 400) {
     return new Problem('malformed_request', 'The body did not arrive as announced.')
   }
-  if (isUnavailable(error)) return databaseUnavailable(error)
   return new Problem('internal_error', "This is a bug of the service. Its log tells more under the request's id.", {
     cause: error,
   })

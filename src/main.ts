@@ -1,10 +1,19 @@
 /** config -> database -> app -> listen -> graceful stop */
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
 import { createAuthenticate } from './auth.ts'
-import { type Config, DEFAULT_RATE_LIMIT, hasAuthentication, isNpmScript, readConfig, requireSafety } from './config.ts'
+import {
+  type Config,
+  DEFAULT_RATE_LIMIT,
+  databaseConfig,
+  hasAuthentication,
+  isNpmScript,
+  readConfig,
+  requireSafety,
+} from './config.ts'
 import { DOCS_PATH } from './contract/documents.ts'
 import { type Database, openDatabase } from './database/open.ts'
 import { createGuard, type Guard } from './guard.ts'
@@ -17,15 +26,15 @@ async function run(): Promise<void> {
   requireSafety(config)
   const logger = createLogger(config.LOG_LEVEL)
   const { stopping, hurrying } = watchSignals(config, logger)
-  const database = await openDatabase(
-    { databaseUrl: config.DATABASE_URL, dataDir: config.DATA_DIR, poolSize: config.DATABASE_POOL_SIZE },
-    logger,
-  )
+  const database = await openDatabase(databaseConfig(config), logger)
   const app = await buildApp({
     database,
     logger,
     requestTimeout: config.REQUEST_TIMEOUT * 1000,
     guard: configureGuard(config, logger),
+    maxInFlight: config.MAX_IN_FLIGHT,
+    maxEventLoopDelay: config.MAX_EVENT_LOOP_DELAY,
+    stopping,
     trustProxy: config.TRUST_PROXY,
     corsOrigins: config.CORS_ORIGINS,
   })
@@ -37,6 +46,8 @@ async function run(): Promise<void> {
     await database.prepare(stopping)
   }
   if (!stopping.aborted) await once(stopping, 'abort')
+  // For as long as balancers need to see that health is 503, requests are served as before.
+  await sleep(config.DRAIN_DELAY * 1000, undefined, { signal: hurrying }).catch(() => undefined)
   await app.close()
   await database.close()
 }
@@ -77,7 +88,7 @@ function configureGuard(config: Config, logger: Logger): Guard {
 interface Stop {
   /** Aborts with the first signal: finish what is in flight. */
   stopping: AbortSignal
-  /** Aborts SHUTDOWN_TIMEOUT later, or with the second signal: finish nothing more. */
+  /** Aborts DRAIN_DELAY and SHUTDOWN_TIMEOUT later, or with the second signal: finish nothing more. */
   hurrying: AbortSignal
 }
 
@@ -92,7 +103,7 @@ function watchSignals(config: Config, logger: Logger): Stop {
   const stop = (signal: NodeJS.Signals) => {
     if (stopping.signal.aborted) return hurry()
     logger.info(`${signal}: finishing what is in flight`)
-    setTimeout(hurry, config.SHUTDOWN_TIMEOUT * 1000).unref()
+    setTimeout(hurry, (config.DRAIN_DELAY + config.SHUTDOWN_TIMEOUT) * 1000).unref()
     stopping.abort()
   }
   process.on('SIGTERM', stop)

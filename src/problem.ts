@@ -23,6 +23,8 @@ const kinds = {
   headers_too_large: { status: 431, title: 'The headers are too large' },
   internal_error: { status: 500, title: 'Something went wrong here' },
   database_unavailable: { status: 503, title: 'The database is not available' },
+  overloaded: { status: 503, title: 'Too much is going on' },
+  stopping: { status: 503, title: 'The service is stopping' },
   keys_unavailable: { status: 503, title: 'Tokens cannot be checked' },
 } as const satisfies Record<ProblemCode, { status: number; title: string }>
 
@@ -76,6 +78,12 @@ export const databaseUnavailable = (cause?: unknown): Problem<'database_unavaila
   new Problem('database_unavailable', 'The database is not available at the moment. Try again later.', {
     headers: { 'retry-after': '1' },
     cause,
+  })
+
+/** 503: more is waiting than can be answered soon. */
+export const overloaded = (): Problem<'overloaded'> =>
+  new Problem('overloaded', 'More is asked for than can be done at the moment. Nothing was done; try again later.', {
+    headers: { 'retry-after': '1' },
   })
 
 /** 404: no route is at the path. */

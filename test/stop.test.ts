@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { lockFolder } from '../src/database/lock.ts'
 import { environment, runMain, startMain, untilHealthy } from './helper/process.ts'
-import { ownDatabase, randomUser, temporaryFolder } from './helper/service.ts'
+import { startProxy } from './helper/proxy.ts'
+import { onPostgres, ownDatabase, randomUser, temporaryFolder } from './helper/service.ts'
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   t.test(`${signal} finishes what is in flight and ends with 0`, async t => {
@@ -37,6 +38,40 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     t.same(await exited, [0, null])
   })
 }
+
+t.test('behind a proxy that watches health, a stop under load fails no request', async t => {
+  const env = { ...environment(await ownDatabase(t)), DRAIN_DELAY: '1' }
+  // On PGlite each process needs a database of its own: what is looked at is whether requests are answered.
+  const other = onPostgres ? env : { ...environment(await ownDatabase(t)), DRAIN_DELAY: '1' }
+  const [leaving, staying] = [await runMain(t, env), await runMain(t, other)]
+  await Promise.all([untilHealthy(leaving.origin), untilHealthy(staying.origin)])
+  const proxy = await startProxy(t, [leaving.origin, staying.origin])
+  const path = `${proxy}/api/${randomUser()}/tasks`
+
+  let stopped = false
+  const statuses: number[] = []
+  const load = async () => {
+    while (!stopped) {
+      const created = await fetch(path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '{"title":"T"}',
+      })
+      await created.arrayBuffer()
+      statuses.push(created.status)
+    }
+  }
+  const loads = Array.from({ length: 6 }, load)
+  await leaving.logged(line => line.status === 201)
+  t.same(await leaving.end('SIGTERM'), { code: 0, signal: null })
+  stopped = true
+  await Promise.all(loads)
+  t.ok(statuses.length > 0)
+  t.same(
+    statuses.filter(status => status !== 201),
+    [],
+  )
+})
 
 for (const [when, until] of [
   ['once it listens', (folder: string) => exists(join(folder, 'pglite/PG_VERSION'))],

@@ -267,7 +267,7 @@ export interface components {
          * @description The kind of problem, for programs. Codes are never renamed.
          * @enum {string}
          */
-        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "content_too_large" | "unsupported_media_type" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "keys_unavailable";
+        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "content_too_large" | "unsupported_media_type" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "overloaded" | "stopping" | "keys_unavailable";
         /** @description One broken rule. */
         ValidationError: {
             /**
@@ -435,8 +435,8 @@ export interface components {
             };
         };
         /**
-         * @description The database is away or takes no writes: a write that is answered so may or may not have been done. Or
-         *     tokens cannot be checked for now: then nothing was done.
+         * @description `database_unavailable`: the database is away, busy or takes no writes; a write that is answered so may or may not have
+         *     been done. With `overloaded`, `keys_unavailable` and `stopping` nothing was done.
          */
         Unavailable: {
             headers: {

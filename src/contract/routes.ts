@@ -1,10 +1,12 @@
 /** Contract -> Fastify: one route for each operation, and 405 for every other method on its path. */
 import { METHODS } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
+import type { Kysely } from 'kysely'
 import Negotiator from 'negotiator'
-import type { Database } from '../database/open.ts'
+import type { UseDatabase } from '../database/access.ts'
+import type { Tables } from '../database/tables.ts'
 import type { Guard } from '../guard.ts'
-import { databaseUnavailable, Problem } from '../problem.ts'
+import { Problem } from '../problem.ts'
 import { hasUnreadBody } from './body.ts'
 import type { Contract, Operation } from './load.ts'
 import type { Input, OperationId } from './types.ts'
@@ -13,8 +15,19 @@ import { createValidate, type RequestParts } from './validate.ts'
 /** What the routes need of a handler's answer, whichever operation it belongs to. */
 type Answer = Problem | { status: number; body?: unknown; headers?: Record<string, string> }
 
+/** What the operations of the contract are put into. */
+export interface Surroundings {
+  db: Kysely<Tables>
+  useDatabase: UseDatabase
+  guard: Guard
+}
+
 /** Registers the contract's operations. */
-export function registerOperations(app: FastifyInstance, contract: Contract, database: Database, guard: Guard): void {
+export function registerOperations(
+  app: FastifyInstance,
+  contract: Contract,
+  { db, useDatabase, guard }: Surroundings,
+): void {
   const methods = new Map<string, HTTPMethods[]>()
   for (const operation of contract.operations) {
     const url = operation.path.replaceAll(/\{(\w+)\}/g, ':$1')
@@ -25,7 +38,7 @@ export function registerOperations(app: FastifyInstance, contract: Contract, dat
       url,
       config: { operation },
       onRequest: [...(operation.security.length > 0 ? [guard] : []), requireAcceptable(operation)],
-      handler: handle(operation, contract, database),
+      handler: handle(operation, contract, db, useDatabase),
     })
   }
   for (const [url, allowed] of methods) refuseOtherMethods(app, url, allowed)
@@ -49,12 +62,15 @@ export function supportAllMethods(app: FastifyInstance): void {
   }
 }
 
+/** Whatever uses the database has to say that it may be away. */
+export const needsDatabase = ({ responses }: Operation): boolean => responses['503'] !== undefined
+
 /** validate, call, reply */
-function handle(operation: Operation, contract: Contract, database: Database) {
+function handle(operation: Operation, contract: Contract, db: Kysely<Tables>, useDatabase: UseDatabase) {
   const { operationId } = operation
   const validate = createValidate(operation, contract.validators(operationId), contract.document)
   const handler = contract.handler(operationId) as unknown as (input: Input<OperationId>) => Promise<Answer>
-  const needsDatabase = operation.responses['503'] !== undefined
+  const run: UseDatabase = needsDatabase(operation) ? useDatabase : work => work()
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const parts: RequestParts = {
@@ -66,10 +82,9 @@ function handle(operation: Operation, contract: Contract, database: Database) {
     // Something, for the validation to refuse it: Fastify does not read the body of a GET.
     else if (operation.method === 'get' && hasUnreadBody(request)) parts.requestBody = null
     validate(parts)
-    if (needsDatabase && !database.ready) throw databaseUnavailable()
 
-    const input = { path: parts.path, query: parts.query, body: parts.requestBody, db: database.kysely }
-    const answer = await handler(input as unknown as Input<OperationId>)
+    const input = { path: parts.path, query: parts.query, body: parts.requestBody, db } as unknown as Input<OperationId>
+    const answer = await run(() => handler(input))
     if (answer instanceof Problem) throw answer
     reply.code(answer.status)
     if (answer.headers !== undefined) reply.headers(answer.headers)

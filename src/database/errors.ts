@@ -8,6 +8,9 @@ const codeOf = (error: unknown): string | undefined => {
 /** 23505; a sharded PostgreSQL tells no more than the code. */
 export const isUniqueViolation = (error: unknown): boolean => codeOf(error) === '23505'
 
+/** 40001 and 40P01: the transaction was rolled back because of others, and may be tried again. */
+export const isConflict = (error: unknown): boolean => ['40001', '40P01'].includes(codeOf(error) ?? '')
+
 /** The connection is lost or refused (08), resources are out (53), the server stops or starts or ran out of patience (57), or it takes no writes (25006). */
 const UNAVAILABLE = /^(08...|53...|57...|25006|40001|40P01|55P03)$/
 

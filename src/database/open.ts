@@ -31,6 +31,8 @@ export interface Database extends Store {
 
 export interface DatabaseConfig {
   databaseUrl: string | undefined
+  /** For migrations, where another role shall run them. */
+  migrationUrl?: string | undefined
   dataDir: string
   poolSize: number
 }
@@ -38,10 +40,13 @@ export interface DatabaseConfig {
 /** How long to wait before the database is tried again, in milliseconds: short, for a restart is over in a second. */
 const RETRY_DELAY = 500
 
-/** @throws StartError where DATABASE_URL or DATA_DIR cannot be used */
+/** @throws StartError where a connection string or DATA_DIR cannot be used */
 export async function openDatabase(config: DatabaseConfig, log: FastifyBaseLogger): Promise<Database> {
-  const { databaseUrl, dataDir, poolSize } = config
-  const store = databaseUrl === undefined ? await openPGlite(dataDir) : openPostgres(databaseUrl, poolSize, log)
+  const { databaseUrl, migrationUrl = databaseUrl, dataDir, poolSize } = config
+  const store =
+    databaseUrl === undefined
+      ? await openPGlite(dataDir)
+      : openPostgres({ databaseUrl, migrationUrl: migrationUrl as string, poolSize }, log)
   let ready = false
   return {
     ...store,

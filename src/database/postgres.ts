@@ -21,21 +21,26 @@ const types: pg.CustomTypesConfig = {
  * Opens a pool; no connection is made before the first query.
  * @throws StartError where the connection string, or a file that it names, cannot be read
  */
-export function openPostgres(databaseUrl: string, poolSize: number, log: FastifyBaseLogger): Store {
+export function openPostgres(
+  { databaseUrl, migrationUrl, poolSize }: { databaseUrl: string; migrationUrl: string; poolSize: number },
+  log: FastifyBaseLogger,
+): Store {
   const connect = (options: pg.PoolConfig, settings: Record<string, string | number>) =>
     new Kysely<Tables>({
-      dialect: new PostgresDialect({
-        pool: createPool({ connectionString: databaseUrl, ...options }, { ...SESSION_FORMAT, ...settings }, log),
-      }),
+      dialect: new PostgresDialect({ pool: createPool(options, { ...SESSION_FORMAT, ...settings }, log) }),
     })
-  const description = `PostgreSQL at ${withoutCredentials(databaseUrl)}`
-  const kysely = connect({ max: poolSize, maxLifetimeSeconds: 1_800, query_timeout: QUERY_TIMEOUT }, SERVER_TIMEOUTS)
+  const description = `PostgreSQL at ${withoutCredentials('DATABASE_URL', databaseUrl)}`
+  withoutCredentials('MIGRATION_DATABASE_URL', migrationUrl)
+  const kysely = connect(
+    { connectionString: databaseUrl, max: poolSize, maxLifetimeSeconds: 1_800, query_timeout: QUERY_TIMEOUT },
+    SERVER_TIMEOUTS,
+  )
   return {
     kysely,
     description,
     // Migrations take as long as they take: a connection of their own, which waits for locks and for long statements.
     async migrate(work) {
-      const db = connect({ max: 1 }, {})
+      const db = connect({ connectionString: migrationUrl, max: 1 }, {})
       try {
         return await work(db)
       } finally {
@@ -104,12 +109,12 @@ function createSession(client: pg.PoolClient): PostgresPoolClient {
   }
 }
 
-/** Host and database of a connection string; not the user, and never the password. */
-function withoutCredentials(databaseUrl: string): string {
+/** Host and database of a connection string that can be used; not the user, and never the password. */
+function withoutCredentials(variable: string, databaseUrl: string): string {
   try {
     const { host, port, database } = new pg.Client({ connectionString: databaseUrl })
     return `${host}:${port}/${database}`
   } catch (error) {
-    throw new StartError(`DATABASE_URL cannot be used: ${(error as Error).message}.`)
+    throw new StartError(`${variable} cannot be used: ${(error as Error).message}.`)
   }
 }

@@ -1,5 +1,6 @@
 /** Health: may traffic come, and is the process alive. */
 import type { Handler } from '../contract/types.ts'
+import { isUnavailable } from '../database/errors.ts'
 import { databaseUnavailable } from '../problem.ts'
 import * as health from './queries.ts'
 
@@ -9,6 +10,7 @@ export const getHealth: Handler<'getHealth'> = async ({ db }) => {
     await health.beat(db, new Date().toISOString())
     return { status: 200, body: { status: 'ok' } }
   } catch (error) {
+    if (isUnavailable(error)) throw error
     return databaseUnavailable(error)
   }
 }

@@ -98,11 +98,30 @@ t.test('a connection that breaks while it is set up is no failure of another kin
   const running = await runBehind(t, wire)
   await untilHealthy(running.origin)
   wire.cut()
-  wire.cutAt('set datestyle')
+  wire.cutAt('request', 'set datestyle')
   await running.logged(line => line.msg === 'a database connection was lost')
   const { status, headers } = await client(t, running.origin).call('GET', `/api/${randomUser()}/tasks`)
   t.equal(status, 503)
   t.equal(headers.get('retry-after'), '1')
+  await endedWell(t, running)
+})
+
+t.test('a write whose answer is lost is 503, and not sent again', async t => {
+  const wire = await layWire(t, await ownDatabase(t))
+  await wire.resume()
+  const running = await runBehind(t, wire)
+  await untilHealthy(running.origin)
+  const { call } = client(t, running.origin)
+  const path = `/api/${randomUser()}/tasks`
+  const title = 'Stored, and nobody was told'
+  wire.cutAt('answer', title)
+  const { status, headers } = await call('POST', path, { title })
+  t.equal(status, 503)
+  t.equal(headers.get('retry-after'), '1')
+  t.equal(wire.cuts, 1, 'it was sent once')
+  wire.cutAt('answer', 'nothing')
+  const { data } = (await call('GET', path)).body
+  t.equal(data.length, 1, 'it may have been done: the answer says no more than that')
   await endedWell(t, running)
 })
 

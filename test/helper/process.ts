@@ -38,7 +38,7 @@ function spawnMain(env: Record<string, string>, cwd?: string): ChildProcess {
   const { DATABASE_URL: _, NODE_ENV: __, ...inherited } = process.env
   return spawn(process.execPath, [main], {
     cwd,
-    env: { ...inherited, PORT: '0', ...env },
+    env: { ...inherited, PORT: '0', MAX_EVENT_LOOP_DELAY: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
 }

@@ -75,7 +75,9 @@ async function copyOfTemplate(test: Test): Promise<string> {
   return folder
 }
 
-interface Options extends GuardOptions, Pick<AppOptions, 'trustProxy' | 'corsOrigins'> {
+interface Options
+  extends GuardOptions,
+    Partial<Pick<AppOptions, 'trustProxy' | 'corsOrigins' | 'maxInFlight' | 'maxEventLoopDelay' | 'stopping'>> {
   config?: DatabaseConfig
   logger?: FastifyBaseLogger
   requestTimeout?: number
@@ -86,6 +88,8 @@ interface Options extends GuardOptions, Pick<AppOptions, 'trustProxy' | 'corsOri
 /** Starts the service and stops it when `test` ends. */
 export async function startService(test: Test, options: Options = {}): Promise<Service> {
   const { logger = silent, requestTimeout = 30_000, prepare = true, trustProxy, corsOrigins } = options
+  // A machine that is busy with other tests must not turn answers into 503.
+  const { maxInFlight = 1000, maxEventLoopDelay = 0, stopping = new AbortController().signal } = options
   const database = await openDatabase(options.config ?? (await sharedDatabase(test)), logger)
   if (prepare) await database.prepare(new AbortController().signal)
   const app = await buildApp({
@@ -93,6 +97,9 @@ export async function startService(test: Test, options: Options = {}): Promise<S
     logger,
     requestTimeout,
     guard: createGuard(options),
+    maxInFlight,
+    maxEventLoopDelay,
+    stopping,
     trustProxy,
     corsOrigins,
   })

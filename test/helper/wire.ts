@@ -11,8 +11,10 @@ export interface Wire {
   url: string
   /** Cuts every connection that there is. */
   cut(): void
-  /** From now on cuts a connection that sends `text`, before it arrives. */
-  cutAt(text: string): void
+  /** From now on cuts a connection that sends `text`, before it arrives; or one whose answer has it, before that comes back. */
+  cutAt(direction: 'request' | 'answer', text: string): void
+  /** How often a connection was cut so. */
+  readonly cuts: number
   /** Lets the connections that there are go silent: they stay open, and nothing comes through. New ones work. */
   silence(): void
   /** Cuts them and refuses new ones, as a database that is down does. */
@@ -35,16 +37,19 @@ export async function layWire(test: Test, { databaseUrl }: DatabaseConfig): Prom
   const line = databaseUrl === undefined ? await lineToPGlite() : lineToPostgres(databaseUrl)
   const sockets = new Set<Socket>()
   const silent = new Set<Socket>()
-  let cutText: string | undefined
+  let cutting: { direction: 'request' | 'answer'; text: string } | undefined
+  let cuts = 0
   const server = createServer(near => {
     sockets.add(near)
     near.on('error', () => near.destroy())
-    const passes = () => near.writable && !silent.has(near)
-    const send = line(near, bytes => passes() && near.write(bytes))
-    near.on('data', bytes => {
-      if (cutText !== undefined && bytes.includes(cutText)) near.destroy()
-      else if (passes()) send(bytes)
-    })
+    const pass = (direction: 'request' | 'answer', bytes: Uint8Array, deliver: Deliver) => {
+      if (cutting?.direction === direction && Buffer.from(bytes).includes(cutting.text)) {
+        cuts += 1
+        near.destroy()
+      } else if (near.writable && !silent.has(near)) deliver(bytes)
+    }
+    const send = line(near, bytes => pass('answer', bytes, answer => near.write(answer)))
+    near.on('data', bytes => pass('request', bytes, send))
   })
   const cut = () => {
     for (const socket of sockets) socket.destroy()
@@ -59,8 +64,11 @@ export async function layWire(test: Test, { databaseUrl }: DatabaseConfig): Prom
   return {
     url: `postgresql://postgres@${pathname}?host=${encodeURIComponent(folder)}`,
     cut,
-    cutAt(text) {
-      cutText = text
+    cutAt(direction, text) {
+      cutting = { direction, text }
+    },
+    get cuts() {
+      return cuts
     },
     silence() {
       for (const socket of sockets) silent.add(socket)

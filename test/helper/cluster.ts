@@ -1,15 +1,19 @@
 /** A throw-away PostgreSQL cluster from the installed binaries, reachable through a Unix socket only. */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, existsSync, globSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { chownSync, existsSync, globSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { OLDEST_SERVER } from '../src/database/migrate.ts'
+import { OLDEST_SERVER } from '../../src/database/migrate.ts'
 
 export interface Cluster {
   /** Connection string of the superuser, for the database `postgres`. */
   url: string
+  /** Ends the server as `pg_ctl stop` does (`fast` cuts its connections, `immediate` is a crash) and starts it again. */
+  restart(mode: 'fast' | 'immediate'): Promise<void>
+  /** Halts every process of the server, as a machine that hangs would, or lets them run on. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void
   stop(): Promise<void>
 }
 
@@ -37,23 +41,49 @@ async function startClusterIn(folder: string, bin: string): Promise<Cluster> {
   })
   // No TCP, so no port to collide; no fsync, for nobody keeps these data.
   const settings = ['listen_addresses=', `unix_socket_directories=${folder}`, 'fsync=off', 'log_min_messages=log']
-  const server = spawn(join(bin, 'postgres'), ['-D', data, ...settings.flatMap(setting => ['-c', setting])], {
-    ...asOwner,
-    stdio: ['ignore', 'ignore', 'pipe'],
-    // A Ctrl-C on the terminal is for the tests; they stop the cluster when they end.
-    detached: true,
-  })
-  const exited = once(server, 'exit')
-  await isReady(server.stderr, exited)
+  const start = async () => {
+    const server = spawn(join(bin, 'postgres'), ['-D', data, ...settings.flatMap(setting => ['-c', setting])], {
+      ...asOwner,
+      stdio: ['ignore', 'ignore', 'pipe'],
+      // A Ctrl-C on the terminal is for the tests; they stop the cluster when they end.
+      detached: true,
+    })
+    const exited = once(server, 'exit')
+    await isReady(server.stderr, exited)
+    return { pid: server.pid as number, exited }
+  }
+  let server = await start()
+  const end = async (signal: NodeJS.Signals) => {
+    process.kill(server.pid, signal)
+    await server.exited
+  }
   return {
     url: `postgresql://postgres@/postgres?host=${encodeURIComponent(folder)}`,
+    async restart(mode) {
+      await end(mode === 'fast' ? 'SIGINT' : 'SIGQUIT')
+      server = await start()
+    },
+    signal(signal) {
+      for (const pid of [server.pid, ...childrenOf(server.pid)]) signalIfThere(pid, signal)
+    },
     async stop() {
-      server.kill('SIGINT')
-      await exited
+      await end('SIGINT')
       rmSync(folder, { recursive: true, force: true })
     },
   }
 }
+
+/** A backend may end between being listed and being signalled. */
+function signalIfThere(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+const childrenOf = (pid: number) =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
 
 async function isReady(stderr: NodeJS.ReadableStream, exited: Promise<unknown>): Promise<void> {
   const lines: string[] = []

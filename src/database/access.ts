@@ -1,0 +1,42 @@
+/** What stands between a handler and the database: a bound on what may wait, conflicts tried again, outages told as 503. */
+import type { FastifyBaseLogger } from 'fastify'
+import { databaseUnavailable, overloaded } from '../problem.ts'
+import { breaksConnection, isUnavailable } from './errors.ts'
+import type { Database } from './open.ts'
+import { createOutageLog } from './outage.ts'
+import { retryConflicts } from './retry.ts'
+
+/**
+ * Runs a handler's work with the database.
+ * @throws Problem `database_unavailable` where it is away, or `overloaded` where too much is waiting for it
+ */
+export type UseDatabase = <T>(work: () => Promise<T>) => Promise<T>
+
+/** @param most how many may be at work or waiting at the same time: one more is refused at once, and not slowly */
+export function createDatabaseAccess(database: Database, most: number, log: FastifyBaseLogger): UseDatabase {
+  const outage = createOutageLog(log)
+  let running = 0
+
+  async function run<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      const result = await retryConflicts(work)
+      outage.succeeded()
+      return result
+    } catch (error) {
+      if (!isUnavailable(error)) throw error
+      // A lock that was not to be had, say, is this request's own trouble; a lost connection is everybody's, and told once.
+      if (!breaksConnection(error)) throw databaseUnavailable(error)
+      outage.failed(error)
+      throw databaseUnavailable()
+    }
+  }
+
+  return async work => {
+    if (!database.ready) throw databaseUnavailable()
+    if (running >= most) throw overloaded()
+    running += 1
+    return run(work).finally(() => {
+      running -= 1
+    })
+  }
+}
