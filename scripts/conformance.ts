@@ -2,23 +2,19 @@
  * `npm run conformance [-- pglite | postgres]`: Schemathesis against the real server, on a new database of each kind.
  * It fails on any finding, on any error that the server logs, and where the server does not stop well.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { SignJWT } from 'jose'
 import { startCluster } from '../test/helper/cluster.ts'
 import { exitCode, heedSignals } from './interrupt.ts'
+import { startServer } from './server.ts'
 
 const SCHEMATHESIS = 'schemathesis==4.32.5'
-/** How long the server may take to become healthy, in milliseconds: a new PGlite database takes seconds. */
-const START_TIMEOUT = 60_000
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const venv = join(root, 'node_modules/.cache', SCHEMATHESIS)
@@ -33,60 +29,6 @@ function install(): void {
     process.exit(1)
   }
   execFileSync(join(venv, 'bin/pip'), ['install', '--quiet', SCHEMATHESIS], { stdio: 'inherit' })
-}
-
-interface Server {
-  origin: string
-  /** Stops the server and returns what is wrong with how it ran. */
-  stop(): Promise<string[]>
-}
-
-async function startServer(env: Record<string, string>): Promise<Server> {
-  const child = spawn(process.execPath, ['src/main.ts'], {
-    cwd: root,
-    env: { ...process.env, HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'info', ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  // Not `exit`, which may come before the last lines of the log.
-  const closed = once(child, 'close')
-  const errors: string[] = []
-  const stop = async () => {
-    child.kill('SIGTERM')
-    const [code, signal] = await closed
-    return code === 0 ? errors : [...errors, `the server ended with ${code ?? signal}`]
-  }
-  try {
-    const timeout = AbortSignal.timeout(START_TIMEOUT)
-    const failed = Promise.race([closed, once(timeout, 'abort')]).then(() => undefined)
-    const origin = await Promise.race([listening(child, errors), failed])
-    if (origin === undefined) throw new Error('the server ended, or did not listen in time')
-    await healthy(origin, timeout)
-    // While PostgreSQL is being prepared, /health is a 503, which is logged as an error.
-    errors.length = 0
-    return { origin, stop }
-  } catch (error) {
-    for (const complaint of await stop()) console.error(complaint)
-    throw error
-  }
-}
-
-async function healthy(origin: string, signal: AbortSignal): Promise<void> {
-  while ((await fetch(`${origin}/health`, { signal })).status !== 200) {
-    await sleep(100)
-    if (signal.aborted) throw new Error('the server did not become healthy in time')
-  }
-}
-
-/** The origin from the log; from then on lines of level error (50) and above are collected. */
-function listening(child: ChildProcess, errors: string[]): Promise<string> {
-  return new Promise(resolve => {
-    createInterface(child.stdout as NodeJS.ReadableStream).on('line', line => {
-      const { level, msg } = JSON.parse(line)
-      if (level >= 50) errors.push(line)
-      const origin = /^listening on (\S+),/.exec(msg)?.[1]
-      if (origin !== undefined) resolve(origin)
-    })
-  })
 }
 
 /** A run: what the server and Schemathesis are told beside the database and `schemathesis.toml`. */
