@@ -20,6 +20,7 @@ import type { Database } from './database/open.ts'
 import { createClientErrorHandler, createErrorHandler, refuse } from './errors.ts'
 import type { Guard } from './guard.ts'
 import { handlers } from './handlers.ts'
+import type { Metrics } from './metrics.ts'
 import { overloaded, Problem, routeNotFound } from './problem.ts'
 
 declare module 'fastify' {
@@ -42,6 +43,7 @@ export interface AppOptions {
   maxInFlight: number
   /** How late timers may be on average over a second, in milliseconds, before requests are refused; 0 is no bound. */
   maxEventLoopDelay: number
+  metrics?: Metrics | undefined
   /** Aborted while the service stops: health says so, and connections are not kept. */
   stopping: AbortSignal
   /** The proxies in front of the service, whose X-Forwarded-For is believed: addresses and networks, separated by commas. */
@@ -60,6 +62,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     trustProxy = false,
     corsOrigins,
     maxInFlight,
+    metrics,
     maxEventLoopDelay,
     stopping,
   } = options
@@ -145,7 +148,11 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     if (stopping.aborted) reply.header('connection', 'close')
     done(null, payload)
   })
-  app.addHook('onResponse', async (request, reply) => logRequest(request, reply))
+  app.addHook('onResponse', async (request, reply) => {
+    logRequest(request, reply)
+    const { operation } = request.routeOptions.config
+    metrics?.answered(operation?.operationId, reply.statusCode, reply.elapsedTime / 1000)
+  })
   app.setErrorHandler(handleError)
   // @fastify/static comes here from routes of its own.
   app.setNotFoundHandler(async () => {
@@ -156,7 +163,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   parseBodies(app)
   registerOperations(app, contract, {
     db: database.kysely,
-    useDatabase: createDatabaseAccess(database, maxInFlight, logger),
+    useDatabase: createDatabaseAccess(database, maxInFlight, logger, code => metrics?.databaseFailed(code)),
     guard,
   })
   await registerDocuments(app, contract)

@@ -162,6 +162,12 @@ export const variables = {
     oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
     'From which level on to log: fatal, error, warn, info, debug, trace or silent.',
   ),
+  METRICS_PORT: variable(
+    '',
+    optional(integer(0, 65535)),
+    'The TCP port of the figures for Prometheus, at /metrics; 0 takes any free one. Not set, there are none.',
+  ),
+  METRICS_HOST: variable('127.0.0.1', text, 'The address of that port; keep it away from callers.'),
   REQUEST_TIMEOUT: variable('30', integer(1, 3600), 'Within how many seconds a request must have arrived whole.'),
   MAX_IN_FLIGHT: variable(
     '1000',

@@ -18,6 +18,7 @@ import { DOCS_PATH } from './contract/documents.ts'
 import { type Database, openDatabase } from './database/open.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { createLogger } from './logger.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
 import { createRateLimit } from './rate-limit.ts'
 import { StartError } from './start-error.ts'
 
@@ -27,6 +28,7 @@ async function run(): Promise<void> {
   const logger = createLogger(config.LOG_LEVEL)
   const { stopping, hurrying } = watchSignals(config, logger)
   const database = await openDatabase(databaseConfig(config), logger)
+  const metrics = config.METRICS_PORT === undefined ? undefined : createMetrics(database.poolUsage)
   const app = await buildApp({
     database,
     logger,
@@ -34,6 +36,7 @@ async function run(): Promise<void> {
     guard: configureGuard(config, logger),
     maxInFlight: config.MAX_IN_FLIGHT,
     maxEventLoopDelay: config.MAX_EVENT_LOOP_DELAY,
+    metrics,
     stopping,
     trustProxy: config.TRUST_PROXY,
     corsOrigins: config.CORS_ORIGINS,
@@ -42,6 +45,7 @@ async function run(): Promise<void> {
 
   if (!stopping.aborted) {
     // Listening comes first: while the database is awaited, health and whatever needs no database are answered.
+    await listenForMetrics(metrics, config, logger)
     await listen(app, config, database)
     await database.prepare(stopping)
   }
@@ -58,14 +62,29 @@ async function listen(app: FastifyInstance, { HOST, PORT }: Config, { descriptio
   try {
     await app.listen({ host: HOST, port: PORT, listenTextResolver })
   } catch (error) {
-    throw new StartError(listenFailure(error as NodeJS.ErrnoException, HOST, PORT))
+    throw listenFailure(error as NodeJS.ErrnoException, HOST, PORT, 'PORT')
   }
 }
 
-function listenFailure(error: NodeJS.ErrnoException, host: string, port: number): string {
-  return error.code === 'EADDRINUSE'
-    ? `Port ${port} on ${host} is in use. Stop what uses it, or set PORT to another one.`
-    : `Cannot listen on ${host}, port ${port}: ${error.message}.`
+async function listenForMetrics(
+  metrics: Metrics | undefined,
+  { METRICS_HOST: host, METRICS_PORT: port = 0 }: Config,
+  logger: Logger,
+): Promise<void> {
+  if (metrics === undefined) return
+  try {
+    logger.info(`metrics on ${await metrics.listen(host, port)}`)
+  } catch (error) {
+    throw listenFailure(error as NodeJS.ErrnoException, host, port, 'METRICS_PORT')
+  }
+}
+
+function listenFailure(error: NodeJS.ErrnoException, host: string, port: number, variable: string): StartError {
+  return new StartError(
+    error.code === 'EADDRINUSE'
+      ? `Port ${port} on ${host} is in use. Stop what uses it, or set ${variable} to another one.`
+      : `Cannot listen on ${host}, port ${port}: ${error.message}.`,
+  )
 }
 
 function configureGuard(config: Config, logger: Logger): Guard {

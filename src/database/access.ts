@@ -1,7 +1,7 @@
 /** What stands between a handler and the database: a bound on what may wait, conflicts tried again, outages told as 503. */
 import type { FastifyBaseLogger } from 'fastify'
 import { databaseUnavailable, overloaded } from '../problem.ts'
-import { breaksConnection, isUnavailable } from './errors.ts'
+import { breaksConnection, failureCode, isUnavailable } from './errors.ts'
 import type { Database } from './open.ts'
 import { createOutageLog } from './outage.ts'
 import { retryConflicts } from './retry.ts'
@@ -12,8 +12,16 @@ import { retryConflicts } from './retry.ts'
  */
 export type UseDatabase = <T>(work: () => Promise<T>) => Promise<T>
 
-/** @param most how many may be at work or waiting at the same time: one more is refused at once, and not slowly */
-export function createDatabaseAccess(database: Database, most: number, log: FastifyBaseLogger): UseDatabase {
+/**
+ * @param most how many may be at work or waiting at the same time: one more is refused at once, and not slowly
+ * @param onFailure gets the code of each failure
+ */
+export function createDatabaseAccess(
+  database: Database,
+  most: number,
+  log: FastifyBaseLogger,
+  onFailure: (code: string) => void,
+): UseDatabase {
   const outage = createOutageLog(log)
   let running = 0
 
@@ -23,6 +31,7 @@ export function createDatabaseAccess(database: Database, most: number, log: Fast
       outage.succeeded()
       return result
     } catch (error) {
+      onFailure(failureCode(error))
       if (!isUnavailable(error)) throw error
       // A lock that was not to be had, say, is this request's own trouble; a lost connection is everybody's, and told once.
       if (!breaksConnection(error)) throw databaseUnavailable(error)

@@ -37,6 +37,9 @@ export function breaksConnection(error: unknown): boolean {
   return code === undefined || NETWORK.test(code) || ENDS_SESSION.test(code)
 }
 
+/** What kind of failure it is, in a word: its code, or `none` for the driver's own errors. */
+export const failureCode = (error: unknown): string => codeOf(error) ?? 'none'
+
 /** An error in a line; what Node collects of a host's several addresses has no message of its own. */
 export const describeError = (error: unknown): string =>
   error instanceof AggregateError ? error.errors.map(describeError).join('; ') : (error as Error).message

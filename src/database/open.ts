@@ -9,9 +9,18 @@ import { openPGlite } from './pglite.ts'
 import { openPostgres } from './postgres.ts'
 import type { Tables } from './tables.ts'
 
+/** How many connections there are for what, and how many requests wait for one. */
+export interface PoolUsage {
+  busy: number
+  idle: number
+  waiting: number
+}
+
 /** What the two kinds of database have in common. */
 export interface Store {
   readonly kysely: Kysely<Tables>
+  /** Where there is a pool. */
+  readonly poolUsage?: () => PoolUsage
   /** Which database and where, for people; without credentials. */
   readonly description: string
   /** Runs `work` on a connection that is fit for migrations: without the timeouts of requests. */

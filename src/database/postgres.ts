@@ -17,6 +17,13 @@ const types: pg.CustomTypesConfig = {
   getTypeParser: (oid, format) => parsers[oid as keyof typeof parsers] ?? pg.types.getTypeParser(oid, format as 'text'),
 }
 
+const POOL_DEFAULTS = {
+  application_name: 'task-service',
+  keepAlive: true,
+  connectionTimeoutMillis: CONNECT_TIMEOUT,
+  types,
+} satisfies pg.PoolConfig
+
 /**
  * Opens a pool; no connection is made before the first query.
  * @throws StartError where the connection string, or a file that it names, cannot be read
@@ -25,22 +32,28 @@ export function openPostgres(
   { databaseUrl, migrationUrl, poolSize }: { databaseUrl: string; migrationUrl: string; poolSize: number },
   log: FastifyBaseLogger,
 ): Store {
-  const connect = (options: pg.PoolConfig, settings: Record<string, string | number>) =>
-    new Kysely<Tables>({
-      dialect: new PostgresDialect({ pool: createPool(options, { ...SESSION_FORMAT, ...settings }, log) }),
-    })
+  const connect = (options: pg.PoolConfig, settings: Record<string, string | number>) => {
+    const pool = new pg.Pool({ ...POOL_DEFAULTS, ...options })
+    const dialect = new PostgresDialect({ pool: guardPool(pool, { ...SESSION_FORMAT, ...settings }, log) })
+    return { pool, db: new Kysely<Tables>({ dialect }) }
+  }
   const description = `PostgreSQL at ${withoutCredentials('DATABASE_URL', databaseUrl)}`
   withoutCredentials('MIGRATION_DATABASE_URL', migrationUrl)
-  const kysely = connect(
+  const { pool, db: kysely } = connect(
     { connectionString: databaseUrl, max: poolSize, maxLifetimeSeconds: 1_800, query_timeout: QUERY_TIMEOUT },
     SERVER_TIMEOUTS,
   )
   return {
     kysely,
+    poolUsage: () => ({
+      busy: pool.totalCount - pool.idleCount,
+      idle: pool.idleCount,
+      waiting: pool.waitingCount,
+    }),
     description,
     // Migrations take as long as they take: a connection of their own, which waits for locks and for long statements.
     async migrate(work) {
-      const db = connect({ connectionString: migrationUrl, max: 1 }, {})
+      const { db } = connect({ connectionString: migrationUrl, max: 1 }, {})
       try {
         return await work(db)
       } finally {
@@ -51,19 +64,8 @@ export function openPostgres(
   }
 }
 
-/** A pool that sets every connection up before its first use, and lets go of one whose error says that it is broken. */
-function createPool(
-  config: pg.PoolConfig,
-  settings: Record<string, string | number>,
-  log: FastifyBaseLogger,
-): PostgresPool {
-  const pool = new pg.Pool({
-    application_name: 'task-service',
-    keepAlive: true,
-    connectionTimeoutMillis: CONNECT_TIMEOUT,
-    types,
-    ...config,
-  })
+/** Sets every connection up before its first use, and lets go of one whose error says that it is broken. */
+function guardPool(pool: pg.Pool, settings: Record<string, string | number>, log: FastifyBaseLogger): PostgresPool {
   // A connection that dies raises an error of its own, whether it idles in the pool or is at work: unheard, it ends the process.
   const onError = (error: Error) => log.debug({ error: error.message }, 'a database connection was lost')
   pool.on('error', onError)

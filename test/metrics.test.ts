@@ -1,0 +1,85 @@
+/** The figures for Prometheus. */
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { sql } from 'kysely'
+import t from 'tap'
+import { openDatabase } from '../src/database/open.ts'
+import { environment, failMain, runMain, untilHealthy } from './helper/process.ts'
+import { client, ownDatabase, randomUser, silent } from './helper/service.ts'
+import { layWire } from './helper/wire.ts'
+
+t.test('figures of requests, process and database, on a port of their own', async t => {
+  const config = await ownDatabase(t)
+  const database = await openDatabase(config, silent)
+  await database.prepare(new AbortController().signal)
+  await sql`create function fail() returns trigger language plpgsql as ${sql.lit(`begin
+    raise exception 'on purpose' using errcode = '55P03'; end`)}`.execute(database.kysely)
+  await sql`create trigger fail before delete or update on task for each row execute function fail()`.execute(
+    database.kysely,
+  )
+  await database.close()
+
+  const { origin, logged } = await runMain(t, { ...environment(config), METRICS_PORT: '0' })
+  const { msg } = await logged(line => line.msg.startsWith('metrics on '))
+  const url = msg.replace('metrics on ', '')
+  await untilHealthy(origin)
+  const { call, create } = client(t, origin)
+  const user = randomUser()
+  const { id } = await create(user)
+  t.equal((await call('GET', `/api/${user}/tasks?limit=0`)).status, 400)
+  t.equal((await call('DELETE', `/api/${user}/tasks/${id}`)).status, 503)
+  await call('GET', '/nowhere')
+
+  const response = await fetch(url)
+  t.match(response.headers.get('content-type'), /^text\/plain/)
+  const text = await response.text()
+  const counted = (operation: string, status: number) =>
+    text.includes(`http_request_duration_seconds_count{operation_id="${operation}",status="${status}"} 1\n`)
+  for (const [operation, status] of [
+    ['createTask', 201],
+    ['listTasks', 400],
+    ['deleteTask', 503],
+    ['none', 404],
+  ] as const) {
+    t.ok(counted(operation, status), `${operation} ${status}`)
+  }
+  t.match(text, 'database_errors_total{code="55P03"} 1')
+  t.match(text, /^nodejs_eventloop_lag_seconds /m)
+  t.match(text, /^process_resident_memory_bytes /m)
+  t.notMatch(text, user, 'nothing tells who called')
+
+  t.equal((await fetch(url.replace('/metrics', '/'))).status, 404)
+  t.equal((await fetch(`${origin}/metrics`)).status, 404, 'the public port has none of it')
+})
+
+t.test('what the connections to PostgreSQL do', async t => {
+  const wire = await layWire(t, await ownDatabase(t))
+  await wire.resume()
+  const { origin, logged } = await runMain(t, { DATABASE_URL: wire.url, DATABASE_POOL_SIZE: '1', METRICS_PORT: '0' })
+  const { msg } = await logged(line => line.msg.startsWith('metrics on '))
+  await untilHealthy(origin)
+  const text = await (await fetch(msg.replace('metrics on ', ''))).text()
+  for (const [state, count] of [
+    ['busy', 0],
+    ['idle', 1],
+    ['waiting', 0],
+  ]) {
+    t.match(text, `database_connections{state="${state}"} ${count}\n`)
+  }
+})
+
+t.test('a port in use ends in one sentence', async t => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as { port: number }
+  const { code, stderr } = await failMain({ ...environment(await ownDatabase(t)), METRICS_PORT: `${port}` })
+  t.equal(code, 1)
+  t.equal(stderr, `Port ${port} on 127.0.0.1 is in use. Stop what uses it, or set METRICS_PORT to another one.\n`)
+})
+
+t.test('on IPv6, too', async t => {
+  const { logged } = await runMain(t, { ...environment(await ownDatabase(t)), METRICS_PORT: '0', METRICS_HOST: '::1' })
+  const { msg } = await logged(line => line.msg.startsWith('metrics on '))
+  t.match(msg, /^metrics on http:\/\/\[::1\]:\d+\/metrics$/)
+})
