@@ -1,8 +1,9 @@
 /** The configuration: the only reader of process.env. */
 import { existsSync } from 'node:fs'
-import { isIPv4 } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import type { DatabaseConfig } from './database/open.ts'
+import { isTrustworthy } from './issuer-keys.ts'
+import { isLoopback } from './loopback.ts'
 import { StartError } from './start-error.ts'
 
 /** What is written here is never shown, not even where it is wrong. */
@@ -47,12 +48,8 @@ const optional =
   (value: string) =>
     value === '' ? undefined : read(value)
 
-/** Keys that came over plain HTTP could be anybody's; this machine's own issuer is for trying things out. */
 const issuerUrl = (value: string) => {
-  const url = URL.parse(value)
-  if (url?.protocol !== 'https:' && !(url?.protocol === 'http:' && isLoopback(url.hostname))) {
-    throw new Error('must be an https:// URL, or an http:// URL of this machine')
-  }
+  if (!isTrustworthy(value)) throw new Error('must be an https:// URL, or an http:// URL of this machine')
   return value
 }
 
@@ -190,12 +187,6 @@ export const variables = {
     'How many seconds requests in flight get to finish after SIGTERM or SIGINT, and DRAIN_DELAY.',
   ),
 } satisfies Record<string, Variable>
-
-/** Whether a host name or address is this machine's own. */
-function isLoopback(host: string): boolean {
-  const address = host.replace(/^\[(.*)\]$/, '$1')
-  return host === 'localhost' || address === '::1' || (isIPv4(address) && address.startsWith('127.'))
-}
 
 /** Whether callers have to show who they are. */
 export const hasAuthentication = ({ AUTH_ISSUER, AUTH_JWKS_URL, AUTH_SECRET }: Config): boolean =>

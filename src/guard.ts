@@ -10,7 +10,7 @@ export interface GuardOptions {
   authenticate?: Authenticate | undefined
   /** For each user. */
   userLimit?: RateLimit | undefined
-  /** For each address: counts what comes without a valid token, so that nobody pays for a neighbour's flood. */
+  /** For each address: counts only what comes without a valid token, so that one user's flood is not paid by the neighbours. */
   addressLimit?: RateLimit | undefined
 }
 
@@ -40,8 +40,12 @@ export function createGuard({ authenticate, userLimit, addressLimit }: GuardOpti
   }
 }
 
-/** An IPv4 address, or the /64 of an IPv6 one: whoever has one address there has all of them. */
-function network(address: string): string {
+/**
+ * An IPv4 address, or the /64 of an IPv6 one: whoever has one address there has all of them. A trusted proxy may pass on
+ * what is none, and a caller who hung up has none any more.
+ */
+function network(address: string | undefined): string {
+  if (address === undefined || !ipaddr.isValid(address)) return `${address}`
   const parsed = ipaddr.process(address)
   return parsed instanceof ipaddr.IPv6 ? parsed.parts.slice(0, 4).join(':') : parsed.toString()
 }

@@ -6,6 +6,7 @@
  */
 import type { FastifyBaseLogger } from 'fastify'
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey, type LocalJWKSet } from 'jose'
+import { isLoopback } from './loopback.ts'
 import { Problem } from './problem.ts'
 
 /** Milliseconds. */
@@ -100,7 +101,14 @@ async function discover(issuer: string): Promise<string> {
   const { issuer: named, jwks_uri } = (await fetchJson(url)) as { issuer: unknown; jwks_uri: unknown }
   if (named !== issuer)
     throw new Error(`${url} is of the issuer ${JSON.stringify(named)} and not of ${JSON.stringify(issuer)}`)
+  if (!isTrustworthy(String(jwks_uri))) throw new Error(`${url} names keys that do not come over HTTPS`)
   return String(jwks_uri)
+}
+
+/** Keys that came over plain HTTP could be anybody's; this machine's own issuer is for trying things out. */
+export function isTrustworthy(text: string): boolean {
+  const url = URL.parse(text)
+  return url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))
 }
 
 async function fetchJson(url: string): Promise<unknown> {

@@ -257,6 +257,18 @@ t.test('metadata of another issuer are not believed', async t => {
   await t.rejects(authenticate(authorization), { code: 'keys_unavailable' })
 })
 
+t.test('keys that the metadata have at a URL without TLS are not fetched', async t => {
+  const issuer = await startIssuer(t)
+  await issuer.addKey('key')
+  issuer.metadata = { jwks_uri: `http://issuer.example/keys` }
+  const failures: { err: Error }[] = []
+  const log = Object.assign(Object.create(silent), { warn: (line: { err: Error }) => failures.push(line) })
+  const authenticate = createAuthenticate({ issuer: issuer.url }, log)
+  const { authorization } = await issuer.bearer('alice', 'key')
+  await t.rejects(authenticate(authorization), { code: 'keys_unavailable' })
+  t.match(failures[0]?.err.message, 'do not come over HTTPS')
+})
+
 t.test('old keys are fetched again', async t => {
   const issuer = await startIssuer(t)
   await issuer.addKey('key')

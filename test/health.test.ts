@@ -1,8 +1,10 @@
 /** getHealth and getLiveness, and what is answered while the database is away. */
 import { sql } from 'kysely'
 import t from 'tap'
+import { createAuthenticate } from '../src/auth.ts'
 import { operations, requestTo } from './helper/contract.ts'
-import { ownDatabase, randomUser, startService } from './helper/service.ts'
+import { bearer, secret } from './helper/issuer.ts'
+import { ownDatabase, randomUser, silent, startService } from './helper/service.ts'
 
 t.test('a healthy service', async t => {
   const { call } = await startService(t)
@@ -20,6 +22,44 @@ t.test('health writes: many checks at once agree, and the row is new', async t =
   t.ok(answers.every(({ status }) => status === 200))
   const { beaten_at } = await database.kysely.selectFrom('heartbeat').selectAll().executeTakeFirstOrThrow()
   t.ok(beaten_at >= before)
+})
+
+t.test('many checks at once are one write: callers need no token for them', async t => {
+  const { call, database } = await startService(t, { config: await ownDatabase(t) })
+  const { kysely: db } = database
+  await call('GET', '/health')
+  await sql`create sequence writes`.execute(db)
+  await sql`create function count_write() returns trigger language plpgsql as ${sql.lit(`begin
+    perform nextval('writes'); return new; end`)}`.execute(db)
+  await sql`create trigger count before insert on heartbeat for each row execute function count_write()`.execute(db)
+
+  const locked = Promise.withResolvers<void>()
+  const release = Promise.withResolvers<void>()
+  const holder = db.transaction().execute(async db => {
+    await sql`lock table heartbeat in access exclusive mode`.execute(db)
+    locked.resolve()
+    await release.promise
+  })
+  await locked.promise
+  const checks = Array.from({ length: 10 }, () => call('GET', '/health'))
+  // All have arrived once a request behind them is answered.
+  await call('GET', '/health/live')
+  release.resolve()
+  await holder
+  for (const { status } of await Promise.all(checks)) t.equal(status, 200)
+  const { rows } = await sql<{ last_value: number }>`select last_value from writes`.execute(db)
+  t.equal(Number(rows[0]?.last_value), 1)
+})
+
+t.test('while the database is away, who may not is still told so', async t => {
+  const { call } = await startService(t, { prepare: false, authenticate: createAuthenticate({ secret }, silent) })
+  const user = randomUser()
+  const own = await bearer(user)
+  const path = `/api/${user}/tasks`
+  t.equal((await call('GET', path)).status, 401)
+  t.equal((await call('GET', path, undefined, await bearer(randomUser()))).status, 403)
+  t.equal((await call('GET', `${path}?limit=0`, undefined, own)).status, 400)
+  t.equal((await call('GET', path, undefined, own)).status, 503)
 })
 
 t.test('health is 503 where the database takes no writes; liveness does not care', async t => {

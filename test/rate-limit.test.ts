@@ -105,6 +105,7 @@ t.test('X-Forwarded-For is believed of the proxies that are trusted, and of nobo
     [401, 429],
     'what the caller wrote before the proxy',
   )
+  t.same(await statuses('127.0.0.1', ['nonsense', 'nonsense', '']), [401, 429, 401], 'what is no address is one')
   t.same(
     await statuses('127.0.0.1', ['2001:db8::1', '2001:db8:0:0:ffff::2', '2001:db8:0:1::1']),
     [401, 429, 401],
