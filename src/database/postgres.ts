@@ -97,6 +97,8 @@ function guardPool(pool: pg.Pool, settings: Record<string, string | number>, log
 function createSession(client: pg.PoolClient): PostgresPoolClient {
   let broken: Error | undefined
   const query = async (text: string, parameters: readonly unknown[]) => {
+    // What failed first is the cause: a ROLLBACK that fails for it must not take its place.
+    if (broken !== undefined) throw broken
     try {
       return await client.query(text, parameters as unknown[])
     } catch (error) {

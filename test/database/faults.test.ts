@@ -224,3 +224,12 @@ t.test('a transaction that failed is not taken for committed', async t => {
     'COMMIT answers ROLLBACK then, and no error',
   )
 })
+
+t.test('a transaction tells of its first error, and not of the rollback that failed for it', async t => {
+  const { kysely } = service.database
+  await t.rejects(
+    kysely.transaction().execute(db => sql`select pg_terminate_backend(pg_backend_pid())`.execute(db)),
+    { code: '57P01' },
+  )
+  await recovery(service, `/api/${randomUser()}/tasks`)
+})

@@ -1,7 +1,9 @@
 /** What is particular to PostgreSQL behind a network: one that is not there yet, or goes away, or will never do. */
+import { sql } from 'kysely'
 import t from 'tap'
+import { openDatabase } from '../../src/database/open.ts'
 import { failMain, type Running, runMain, untilHealthy } from '../helper/process.ts'
-import { client, ownDatabase, randomUser, type Service, type Test } from '../helper/service.ts'
+import { client, ownDatabase, randomUser, type Service, silent, type Test } from '../helper/service.ts'
 import { layWire, type Wire } from '../helper/wire.ts'
 
 const isWaiting = (line: Record<string, unknown>) => line.msg === 'the database is not there yet; waiting for it'
@@ -123,6 +125,20 @@ t.test('a write whose answer is lost is 503, and not sent again', async t => {
   const { data } = (await call('GET', path)).body
   t.equal(data.length, 1, 'it may have been done: the answer says no more than that')
   await endedWell(t, running)
+})
+
+t.test('a transaction tells of its first error, and not of the rollback that failed for it', async t => {
+  const wire = await layWire(t, await ownDatabase(t))
+  await wire.resume()
+  const database = await openDatabase({ databaseUrl: wire.url, dataDir: '', poolSize: 1 }, silent)
+  t.teardown(() => database.close())
+  wire.cutAt('request', 'select 7')
+  await t.rejects(
+    database.kysely.transaction().execute(db => sql`select 7`.execute(db)),
+    { message: 'Connection terminated unexpectedly' },
+  )
+  const { rows } = await sql`select 8 as eight`.execute(database.kysely)
+  t.same(rows, [{ eight: 8 }], 'the next one has another connection')
 })
 
 t.test('a database that is there at once needs no word', async t => {
