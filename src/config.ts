@@ -125,7 +125,7 @@ export const variables = {
   AUTH_SECRET: variable(
     '',
     optional(secret),
-    'Instead of an issuer: the secret, 32 bytes or more, with which HS256 tokens are signed. `npm run token -- alice` makes one.',
+    'Instead of an issuer: the secret, 32 bytes or more, with which tokens are signed (HS256). `npm run token -- alice` makes such a token.',
     'secret',
   ),
   AUTH_AUDIENCE: variable(
