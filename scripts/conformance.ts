@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SignJWT } from 'jose'
+import { parse, stringify } from 'yaml'
 import { startCluster } from '../test/helper/cluster.ts'
 import { exitCode, heedSignals } from './interrupt.ts'
 import { startServer } from './server.ts'
@@ -31,17 +32,16 @@ function install(): void {
   execFileSync(join(venv, 'bin/pip'), ['install', '--quiet', SCHEMATHESIS], { stdio: 'inherit' })
 }
 
-/** A run: what the server and Schemathesis are told beside the database and `schemathesis.toml`. */
+/** A run: what the server and Schemathesis are told beside the database, the contract and `schemathesis.toml`. */
 interface Access {
   env: Record<string, string>
   settings: string
+  /** Whether the contract's `security` holds; it says itself that it does not where no authentication is configured. */
+  secured: boolean
 }
 
-/** Without authentication: users of all kinds. The contract's `security` is for servers that have it. */
-const open: Access = {
-  env: { AUTH_SECRET: '', AUTH_ISSUER: '', AUTH_JWKS_URL: '' },
-  settings: '[checks.ignored_auth]\nenabled = false\n',
-}
+/** Without authentication: users of all kinds. */
+const open: Access = { env: { AUTH_SECRET: '', AUTH_ISSUER: '', AUTH_JWKS_URL: '' }, settings: '', secured: false }
 
 /** With authentication: one user, whose token Schemathesis has and sometimes leaves out. */
 async function guarded(): Promise<Access> {
@@ -55,20 +55,22 @@ async function guarded(): Promise<Access> {
   return {
     env: { ...open.env, AUTH_SECRET: secret.toString('hex'), RATE_LIMIT: '0', ADDRESS_RATE_LIMIT: '0' },
     settings: `[auth.openapi.bearer]\nbearer = "${token}"\n[parameters]\n"path.user_id" = "${user}"\n`,
+    secured: true,
   }
 }
 
 /** Runs Schemathesis against a server on `database`; true where nothing was found. */
-async function conforms(name: string, database: Record<string, string>, { env, settings }: Access): Promise<boolean> {
+async function conforms(name: string, database: Record<string, string>, access: Access): Promise<boolean> {
   console.log(`\nSchemathesis on ${name}`)
   const folder = await mkdtemp(join(tmpdir(), 'schemathesis-'))
   const config = join(folder, 'schemathesis.toml')
-  await writeFile(config, `${await readFile(join(root, 'schemathesis.toml'), 'utf8')}\n${settings}`)
-  const server = await startServer({ ...database, ...env })
-  const run = spawn(join(venv, 'bin/schemathesis'), ['--config-file', config, 'run', `${server.origin}/openapi.yaml`], {
-    cwd: root,
-    stdio: 'inherit',
-  })
+  await writeFile(config, `${await readFile(join(root, 'schemathesis.toml'), 'utf8')}\n${access.settings}`)
+  const contract = join(folder, 'openapi.yaml')
+  const document = parse(await readFile(join(root, 'openapi/openapi.yaml'), 'utf8'))
+  await writeFile(contract, stringify(access.secured ? document : { ...document, security: [] }))
+  const server = await startServer({ ...database, ...access.env })
+  const args = ['--config-file', config, 'run', contract, '--url', server.origin]
+  const run = spawn(join(venv, 'bin/schemathesis'), args, { cwd: root, stdio: 'inherit' })
   const code = await exitCode(run, interrupted)
   const complaints = await server.stop()
   await rm(folder, { recursive: true })
