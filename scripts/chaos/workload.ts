@@ -61,6 +61,10 @@ export function createWorkload(origins: () => string[], user: string, slots: num
   const tasksPath = `/api/${user}/tasks`
   /** A deleted task's id stays taken: its slot gets a new one. */
   const current = Array.from({ length: slots }, () => randomUUID() as string)
+  /** Those that somebody has tried to create; a list may have looked for others. */
+  const attempted = new Set<string>()
+  /** Those whose creation is under way or was answered. */
+  const created = new Set<string>()
   const histories = new Map<string, Operation[]>()
   const findings: string[] = []
   const revisions = new Map<number, string>()
@@ -164,7 +168,7 @@ export function createWorkload(origins: () => string[], user: string, slots: num
     const ids = listed.map(({ id }) => id)
     if (new Set(ids).size !== ids.length) findings.push(`a list has an id twice: ${ids.join(' ')}`)
     for (const stored of listed) {
-      if (histories.has(stored.id) || current.includes(stored.id)) continue
+      if (attempted.has(stored.id)) continue
       findings.push(`a list has a task that nobody created: ${stored.id} ${stored.title}`)
     }
     for (const id of asked) {
@@ -184,7 +188,14 @@ export function createWorkload(origins: () => string[], user: string, slots: num
     const id = current[slot] as string
     const kind = random.pick(KINDS)
     if (kind === 'list') return list()
-    if (!histories.has(id)) return (await perform(id, { kind: 'create', content: newContent(random) })) !== undefined
+    if (!created.has(id)) {
+      attempted.add(id)
+      created.add(id)
+      const outcome = await perform(id, { kind: 'create', content: newContent(random) })
+      // As a client would: the same id again, which must not make a second task.
+      if (outcome === undefined) created.delete(id)
+      return outcome !== undefined
+    }
     // Deletions end a history: they are rarer than the rest.
     if (kind === 'delete' && random.below(5) > 0) return true
     if (kind === 'delete') current[slot] = randomUUID()
