@@ -67,10 +67,7 @@ async function run(): Promise<string[]> {
   const cluster = await startCluster()
   cleanUp.push(() => cluster.stop())
   const database = { databaseUrl: cluster.url, dataDir: '', poolSize: 5 }
-  const wire = await layWire(
-    { teardown: (undo: () => unknown) => cleanUp.push(undo), same: () => true } as never,
-    database,
-  )
+  const wire = await layWire({ teardown: undo => cleanUp.push(undo) }, database)
   await wire.resume()
   const env = { DATABASE_URL: wire.url, DATABASE_POOL_SIZE: `${database.poolSize}`, MAX_EVENT_LOOP_DELAY: '0' }
   const complaints: string[] = []

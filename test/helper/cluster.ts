@@ -7,6 +7,8 @@ import { delimiter, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { OLDEST_SERVER } from '../../src/database/migrate.ts'
 
+const OLDEST_VERSION = OLDEST_SERVER / 10000
+
 export interface Cluster {
   /** Connection string of the superuser, for the database `postgres`. */
   url: string
@@ -20,6 +22,9 @@ export interface Cluster {
 /** Makes and starts a cluster in a temporary folder; `stop` ends it and removes the folder. */
 export async function startCluster(): Promise<Cluster> {
   const bin = findBinaries()
+  if (bin === undefined) {
+    throw new Error(`No PostgreSQL server binaries found: install PostgreSQL ${OLDEST_VERSION} or newer.`)
+  }
   const folder = mkdtempSync(join(tmpdir(), 'postgres-'))
   try {
     return await startClusterIn(folder, bin)
@@ -96,8 +101,8 @@ async function isReady(stderr: NodeJS.ReadableStream, exited: Promise<unknown>):
   if ((await Promise.race([ready, exited])) !== true) throw new Error(`PostgreSQL did not start:\n${lines.join('\n')}`)
 }
 
-/** The folder with initdb and postgres: the one on PATH (links followed), or the newest of Debian's. */
-function findBinaries(): string {
+/** The folder with initdb and postgres, if there is one that is new enough: on PATH (links followed), or the newest of Debian's. */
+export function findBinaries(): string | undefined {
   const onPath = (process.env.PATH ?? '')
     .split(delimiter)
     .map(folder => join(folder, 'initdb'))
@@ -105,13 +110,9 @@ function findBinaries(): string {
   const debian = globSync('/usr/lib/postgresql/*/bin/initdb').sort((a, b) =>
     b.localeCompare(a, 'en', { numeric: true }),
   )
-  const oldest = OLDEST_SERVER / 10000
-  const found = [...onPath.map(file => realpathSync(file)), ...debian]
+  return [...onPath.map(file => realpathSync(file)), ...debian]
     .map(dirname)
-    .find(bin => existsSync(join(bin, 'postgres')) && majorVersion(bin) >= oldest)
-  if (found === undefined)
-    throw new Error(`No PostgreSQL server binaries found: install PostgreSQL ${oldest} or newer.`)
-  return found
+    .find(bin => existsSync(join(bin, 'postgres')) && majorVersion(bin) >= OLDEST_VERSION)
 }
 
 /** `postgres (PostgreSQL) 15.18 (Debian ...)` -> 15 */

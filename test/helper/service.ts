@@ -20,6 +20,11 @@ export type { Answer, Task }
 /** What tap gives to a test, as far as it is needed here. */
 export type Test = Pick<typeof t, 'teardown' | 'same'>
 
+/** Whoever cleans up in the end: a test, or a script. */
+export interface Teardown {
+  teardown(undo: () => unknown): void
+}
+
 export interface Service {
   origin: string
   port: number
@@ -40,7 +45,7 @@ export const randomUser = (): string => `user-${randomUUID()}`
 export const onPostgres = process.env.TEST_DATABASE_URL !== undefined
 
 /** A folder that is gone after the test. */
-export async function temporaryFolder(test: Test): Promise<string> {
+export async function temporaryFolder(test: Teardown): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'task-service-'))
   test.teardown(() => rm(folder, { recursive: true, force: true }))
   return folder

@@ -4,7 +4,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
 import type { DatabaseConfig } from '../../src/database/open.ts'
-import { type Test, temporaryFolder } from './service.ts'
+import { type Teardown, temporaryFolder } from './service.ts'
 
 export interface Wire {
   /** A connection string that leads through this wire. */
@@ -32,7 +32,7 @@ type Line = (near: Socket, deliver: Deliver) => Deliver
  * Lays a wire to the PostgreSQL of `config`, which takes no connections yet. Where the suite runs on PGlite, a PGlite in
  * memory speaks PostgreSQL's protocol at its end: one session, whatever the number of connections.
  */
-export async function layWire(test: Test, { databaseUrl }: DatabaseConfig): Promise<Wire> {
+export async function layWire(test: Teardown, { databaseUrl }: DatabaseConfig): Promise<Wire> {
   const folder = await temporaryFolder(test)
   const line = databaseUrl === undefined ? await lineToPGlite() : lineToPostgres(databaseUrl)
   const sockets = new Set<Socket>()
