@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { unsupportedMediaType } from './contract/body.ts'
 import type { Document } from './contract/load.ts'
+import { isBadValue } from './database/errors.ts'
 import { PROBLEM_MEDIA_TYPE, Problem, routeNotFound } from './problem.ts'
 
 type Limits = Document['x-limits']
@@ -12,7 +13,7 @@ type Limits = Document['x-limits']
 export function createErrorHandler(limits: Limits, log: FastifyBaseLogger) {
   return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const problem = toProblem(error, request, limits)
-    if (problem.code === 'internal_error') log.error({ request_id: request.id, err: problem.cause }, 'unexpected error')
+    if (isBug(problem)) log.error({ request_id: request.id, err: problem.cause }, 'unexpected error')
     request.problem = problem
     reply
       .code(problem.status)
@@ -22,6 +23,9 @@ export function createErrorHandler(limits: Limits, log: FastifyBaseLogger) {
       .send(JSON.stringify(problem.body(request.id)))
   }
 }
+
+const isBug = ({ code, cause }: Problem) =>
+  code === 'internal_error' || (code === 'malformed_request' && cause !== undefined)
 
 /** Fastify's own errors are told apart by their codes, the database's by theirs. */
 function toProblem(error: unknown, request: FastifyRequest, limits: Limits): Problem {
@@ -46,6 +50,10 @@ function failure(error: unknown): Problem {
   // Fastify says so of a caller who hung up in the middle of the body.
   if (statusCode === 400) {
     return new Problem('malformed_request', 'The body did not arrive as announced.')
+  }
+  // The caller's value, but the contract's hole: whoever sends it can send another one, and the log has it as a bug.
+  if (isBadValue(error)) {
+    return new Problem('malformed_request', 'A value of the request cannot be stored.', { cause: error })
   }
   return new Problem('internal_error', "This is a bug of the service. Its log tells more under the request's id.", {
     cause: error,

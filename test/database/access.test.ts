@@ -45,6 +45,10 @@ t.test('nothing else is tried again', async t => {
     ['57014', 503],
     ['53200', 503],
     ['22012', 500],
+    ['22021', 400],
+    ['22P02', 400],
+    ['22003', 400],
+    ['22008', 400],
   ] as const) {
     const service = await start(t)
     const tried = await failInserts(service, code, 1)
@@ -103,6 +107,18 @@ t.test('where the process is too busy, it says so', async t => {
   t.ok(busy, 'a request was refused')
   t.equal((await call('GET', '/health/live')).status, 200, 'the process is alive')
   while ((await call('GET', path)).status !== 200);
+})
+
+t.test('a value that the database refuses is the caller’s, and a bug in the log', async t => {
+  const lines: Record<string, any>[] = []
+  const logger = Object.assign(Object.create(silent), { error: (line: Record<string, any>) => lines.push(line) })
+  const service = await start(t, { logger })
+  await failInserts(service, '22P02', 1)
+  const { status, body, text } = await service.call('POST', `/api/${randomUser()}/tasks`, { title: 'T' })
+  t.equal(status, 400)
+  t.equal(body.code, 'malformed_request')
+  t.notMatch(text, 'on purpose')
+  t.match(lines, [{ request_id: body.instance.replace('/requests/', ''), err: { message: 'on purpose' } }])
 })
 
 t.test('an outage is told once, and its end', async t => {
