@@ -1,6 +1,14 @@
 /** What a database error means. */
 import t from 'tap'
-import { breaksConnection, describeError, isUnavailable, isUniqueViolation } from '../../src/database/errors.ts'
+import {
+  breaksConnection,
+  describeError,
+  failureCode,
+  isBadValue,
+  isConflict,
+  isUnavailable,
+  isUniqueViolation,
+} from '../../src/database/errors.ts'
 
 const withCode = (code: unknown) => Object.assign(new Error('failed'), { code })
 
@@ -39,6 +47,19 @@ t.test('which connections must not be used again', async t => {
   for (const code of ['ECONNRESET', '08006', '57P01', '25P03', '25006']) t.ok(breaksConnection(withCode(code)), code)
   t.ok(breaksConnection(new Error('Query read timeout')), 'the driver’s own errors')
   for (const code of ['23505', '57014', '55P03', '40001']) t.notOk(breaksConnection(withCode(code)), code)
+})
+
+t.test('conflicts, and values that PostgreSQL cannot hold', async t => {
+  for (const code of ['40001', '40P01']) t.ok(isConflict(withCode(code)), code)
+  for (const code of ['22021', '22P02', '22003', '22008']) t.ok(isBadValue(withCode(code)), code)
+  for (const error of [new Error('oops'), withCode('23505'), withCode(7), null]) {
+    t.notOk(isConflict(error) || isBadValue(error), `${error}`)
+  }
+})
+
+t.test('failureCode is the code, if there is one', async t => {
+  t.equal(failureCode(withCode('57P01')), '57P01')
+  t.equal(failureCode(new Error('oops')), 'none')
 })
 
 t.test('unique violations', async t => {
