@@ -7,6 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
+import { migrateUp } from '../src/database/migrate.ts'
 import { openDatabase } from '../src/database/open.ts'
 import { startCluster } from '../test/helper/cluster.ts'
 import { reportCoverage } from '../test/helper/coverage.ts'
@@ -29,8 +30,9 @@ async function test(databaseUrl: string | undefined): Promise<boolean> {
   // Made once and copied by every test file: making a PGlite database takes seconds, copying one does not.
   const template = join(scratch, 'template')
   const database = await openDatabase({ databaseUrl, dataDir: template, poolSize: 1 }, pino({ level: 'silent' }))
-  await database.prepare(interrupted)
-  await database.close()
+  // Not `prepare`, which waits for a database that is not there.
+  await database.migrate(migrateUp).finally(() => database.close())
+  if (interrupted.aborted) return false
 
   const whole = files.length === 0
   const tap = spawn('tap', whole ? [] : ['--allow-incomplete-coverage', ...files], {

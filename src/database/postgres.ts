@@ -80,7 +80,7 @@ function guardPool(pool: pg.Pool, settings: Record<string, string | number>, log
       const session = createSession(client)
       try {
         // Statements and not startup parameters, of which poolers such as PgBouncer refuse most.
-        await session.query(setStatements(settings), [])
+        await session.query({ text: setStatements(settings), query_timeout: QUERY_TIMEOUT } as never, [])
       } catch (error) {
         session.release()
         throw error
@@ -117,6 +117,8 @@ function createSession(client: pg.PoolClient): PostgresPoolClient {
 function withoutCredentials(variable: string, databaseUrl: string): string {
   try {
     const { host, port, database } = new pg.Client({ connectionString: databaseUrl })
+    // pg would wait for such a port without end.
+    if (!(port >= 1 && port <= 65535)) throw new Error('its port must be a number from 1 to 65535')
     return `${host}:${port}/${database}`
   } catch (error) {
     throw new StartError(`${variable} cannot be used: ${(error as Error).message}.`)

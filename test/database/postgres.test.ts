@@ -153,6 +153,8 @@ t.test('a database that is there at once needs no word', async t => {
 t.test('a connection string that cannot be used ends in one sentence', async t => {
   for (const [url, reason] of [
     ['postgresql://postgres:%E0@localhost/tasks', 'URI malformed'],
+    ['postgresql://localhost/tasks?port=abc', 'its port must be a number from 1 to 65535'],
+    ['postgresql://localhost/tasks?port=99999', 'its port must be a number from 1 to 65535'],
     ['postgresql://localhost/tasks?sslrootcert=/nowhere/ca.pem', 'ENOENT.*/nowhere/ca.pem.*'],
   ]) {
     const { code, stderr } = await failMain({ DATABASE_URL: url as string })
