@@ -72,6 +72,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const handleError = createErrorHandler(limits, logger)
   /** The response to each connection's newest request. */
   const newest = new WeakMap<Socket, ServerResponse>()
+  /** Of pipelined requests: the response that goes out before. */
+  const waiting = new WeakMap<ServerResponse, ServerResponse>()
 
   const app = Fastify({
     loggerInstance: logger,
@@ -99,9 +101,13 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
       handleError(error, request, reply)
       logRequest(request, reply)
     },
-    clientErrorHandler: createClientErrorHandler(limits, newest, logger),
+    clientErrorHandler: createClientErrorHandler(limits, newest, waiting, logger),
   })
-  app.server.on('request', (request, response) => newest.set(request.socket, response))
+  app.server.on('request', (request, response) => {
+    const earlier = newest.get(request.socket)
+    newest.set(request.socket, response)
+    if (earlier?.writableFinished === false) waiting.set(response, earlier)
+  })
   app.server.on('connect', (request, socket) => {
     // Node lets go of this socket, its errors and its timeouts included.
     const destroy = () => socket.destroy()

@@ -64,10 +64,12 @@ function failure(error: unknown): Problem {
  * Answers on the bare socket what never became a request: HTTP that cannot be parsed, headers that are too large, a
  * request that does not end. The connection is closed, for nothing after it can be trusted.
  * @param newest the response to each connection's newest request
+ * @param waiting the response before, for one that had to wait for it
  */
 export function createClientErrorHandler(
   limits: Limits,
   newest: WeakMap<Socket, ServerResponse>,
+  waiting: WeakMap<ServerResponse, ServerResponse>,
   log: FastifyBaseLogger,
 ) {
   return (error: Error & { code?: string }, socket: Socket): void => {
@@ -77,8 +79,12 @@ export function createClientErrorHandler(
     }
     const answer = () => refuse(socket, clientProblem(error, limits), crypto.randomUUID(), log)
     const response = newest.get(socket)
+    const earlier = response && waiting.get(response)
     if (response === undefined) answer()
-    else if (response.req.complete) {
+    else if (earlier?.writableFinished === false) {
+      // Anything written now would be taken for the answer to an earlier request.
+      earlier.once('finish', () => socket.destroySoon())
+    } else if (response.req.complete) {
       // The trouble came after a whole request: its answer must not be mistaken for this one.
       if (response.writableFinished) answer()
       else response.once('finish', () => socket.destroySoon())

@@ -307,6 +307,8 @@ t.test('one answer for each request of a connection, whatever follows it', async
   t.same(await statuses(`${chunked}nonsense\r\n`), [400], 'nonsense in the body is the answer to it')
   t.equal(await afterAnswer(chunked.replace('POST', 'DELETE'), 'nonsense\r\n'), '', 'unless there is one')
 
+  t.same(await statuses(`${post}${chunked}nonsense\r\n`), [201], 'and never to the request before it')
+
   const impatient = await startService(t, { requestTimeout: 300 })
   const refused = post.replace('POST', 'DELETE').replace('"T"}', '')
   t.same(await statuses(refused, impatient.port), [405], 'a body that never comes is not answered with 408 as well')
