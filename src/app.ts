@@ -112,6 +112,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     // Node lets go of this socket, its errors and its timeouts included.
     const destroy = () => socket.destroy()
     socket.on('error', destroy).on('finish', destroy)
+    // An answer now would be taken for the one to the request before, which still waits for its own.
+    if (newest.get(socket as Socket)?.writableFinished === false) return destroy()
     refuse(
       socket as Socket,
       new Problem('method_not_allowed', 'This server is no proxy.', { headers: { allow: '' } }),

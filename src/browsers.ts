@@ -1,4 +1,4 @@
-/** What browsers are told: security headers on every response, and CORS where it is wanted. */
+/** What browsers are told: security headers on every response of a route and on 404s, and CORS where it is wanted. */
 import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
 import type { FastifyInstance, FastifyRequest } from 'fastify'

@@ -27,7 +27,7 @@ export function createErrorHandler(limits: Limits, log: FastifyBaseLogger) {
 const isBug = ({ code, cause }: Problem) =>
   code === 'internal_error' || (code === 'malformed_request' && cause !== undefined)
 
-/** Fastify's own errors are told apart by their codes, the database's by theirs. */
+/** Fastify's own errors are told apart by their codes; outages of the database are Problems already (database/access.ts). */
 function toProblem(error: unknown, request: FastifyRequest, limits: Limits): Problem {
   if (error instanceof Problem) return error
   switch ((error as { code?: string }).code) {
@@ -47,9 +47,12 @@ function failure(error: unknown): Problem {
   const { statusCode } = error as { statusCode?: number }
   // @fastify/static says so of paths that lead out of its folder.
   if (statusCode === 403 || statusCode === 404) return routeNotFound()
-  // Fastify says so of a caller who hung up in the middle of the body.
-  if (statusCode === 400) {
-    return new Problem('malformed_request', 'The body did not arrive as announced.')
+  // Fastify says 400 of a caller who hung up in the middle of the body, @fastify/static the others of ranges and conditions.
+  if (statusCode === 400 || statusCode === 412 || statusCode === 416) {
+    return new Problem(
+      'malformed_request',
+      'The body did not arrive as announced, or a header asks for what is not there.',
+    )
   }
   // The caller's value, but the contract's hole: whoever sends it can send another one, and the log has it as a bug.
   if (isBadValue(error)) {

@@ -100,6 +100,15 @@ t.test('paths that the contract does not name are 404', async t => {
   }
 })
 
+t.test('ranges and conditions that the reference cannot meet are the caller’s', async t => {
+  const path = '/docs/static/swagger-ui.css'
+  for (const header of ['Range: bytes=99999999-', 'If-Match: "zz"']) {
+    const { status, body } = await send('GET', path, request('GET', path, `${header}\r\n`))
+    t.equal(status, 400, header)
+    t.equal(body.code, 'malformed_request')
+  }
+})
+
 t.test('every path that is no percent-encoded UTF-8 is 400, logged and identified', async t => {
   const { status, body, headers } = await call('GET', '/%', undefined, { 'x-request-id': 'bad-url' })
   t.equal(status, 400)
@@ -307,6 +316,8 @@ t.test('one answer for each request of a connection, whatever follows it', async
   t.same(await statuses(`${chunked}nonsense\r\n`), [400], 'nonsense in the body is the answer to it')
   t.equal(await afterAnswer(chunked.replace('POST', 'DELETE'), 'nonsense\r\n'), '', 'unless there is one')
 
+  const slow = post.replace('POST', 'GET').replace(/Content-Type[\s\S]*/, '\r\n')
+  t.notMatch(await conversation(port, `${slow}CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n`), / 405 /, 'nor is CONNECT')
   t.same(await statuses(`${post}${chunked}nonsense\r\n`), [201], 'and never to the request before it')
 
   const impatient = await startService(t, { requestTimeout: 300 })
