@@ -50,7 +50,7 @@ export interface paths {
         };
         /**
          * Get a task
-         * @description The task as it is now.
+         * @description The task as it is now; 304 with `If-None-Match` where the caller has that one already.
          */
         get: operations["getTask"];
         /**
@@ -157,6 +157,7 @@ export interface components {
         UserId: string;
         /** Format: uuid */
         TaskIdInput: string;
+        EntityTags: string;
         RequestId: string;
         /** @description What is to be done. Stored exactly as sent. */
         Title: string;
@@ -267,7 +268,7 @@ export interface components {
          * @description The kind of problem, for programs. Codes are never renamed.
          * @enum {string}
          */
-        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "content_too_large" | "unsupported_media_type" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "overloaded" | "stopping" | "keys_unavailable";
+        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "precondition_failed" | "content_too_large" | "unsupported_media_type" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "overloaded" | "stopping" | "keys_unavailable";
         /** @description One broken rule. */
         ValidationError: {
             /**
@@ -301,6 +302,17 @@ export interface components {
             content: {
                 "application/json": components["schemas"]["Task"];
             };
+        };
+        /** @description The task is the one that the caller has. No content. */
+        NotModified: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                ETag: components["headers"]["ETag"];
+                [name: string]: unknown;
+            };
+            content?: never;
         };
         /** @description The request breaks a rule of this contract. `errors` names every broken rule, where there is a place to name. */
         BadRequest: {
@@ -367,6 +379,19 @@ export interface components {
         RequestTimeout: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The task is not at the revision that the request is meant for. Nothing was changed; `ETag` is the task's current one. */
+        PreconditionFailed: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                ETag: components["headers"]["ETag"];
                 [name: string]: unknown;
             };
             content: {
@@ -456,6 +481,13 @@ export interface components {
         UserId: components["schemas"]["UserId"];
         /** @description The task's id, in upper or lower case. */
         TaskId: components["schemas"]["TaskIdInput"];
+        /**
+         * @description Write only if the task's `ETag` is one of these (RFC 9110, 13.1.1); `*` is any. Comparison is strong: a weak tag (`W/"1"`)
+         *     never matches. Without the header the last writer wins.
+         */
+        IfMatch: components["schemas"]["EntityTags"];
+        /** @description Only if the task's `ETag` is none of these (RFC 9110, 13.1.2); `*` is any. Else a read is answered 304, and a write 412. */
+        IfNoneMatch: components["schemas"]["EntityTags"];
         /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
         RequestId: components["schemas"]["RequestId"];
     };
@@ -605,6 +637,8 @@ export interface operations {
             header?: {
                 /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Only if the task's `ETag` is none of these (RFC 9110, 13.1.2); `*` is any. Else a read is answered 304, and a write 412. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
                 /** @description Whose tasks. */
@@ -617,6 +651,7 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["Task"];
+            304: components["responses"]["NotModified"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
@@ -635,6 +670,13 @@ export interface operations {
             header?: {
                 /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description Write only if the task's `ETag` is one of these (RFC 9110, 13.1.1); `*` is any. Comparison is strong: a weak tag (`W/"1"`)
+                 *     never matches. Without the header the last writer wins.
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+                /** @description Only if the task's `ETag` is none of these (RFC 9110, 13.1.2); `*` is any. Else a read is answered 304, and a write 412. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
                 /** @description Whose tasks. */
@@ -657,6 +699,7 @@ export interface operations {
             404: components["responses"]["TaskNotFound"];
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];
+            412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
@@ -671,6 +714,13 @@ export interface operations {
             header?: {
                 /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description Write only if the task's `ETag` is one of these (RFC 9110, 13.1.1); `*` is any. Comparison is strong: a weak tag (`W/"1"`)
+                 *     never matches. Without the header the last writer wins.
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+                /** @description Only if the task's `ETag` is none of these (RFC 9110, 13.1.2); `*` is any. Else a read is answered 304, and a write 412. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
                 /** @description Whose tasks. */
@@ -697,6 +747,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["TaskNotFound"];
             408: components["responses"]["RequestTimeout"];
+            412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
@@ -711,6 +762,13 @@ export interface operations {
             header?: {
                 /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description Write only if the task's `ETag` is one of these (RFC 9110, 13.1.1); `*` is any. Comparison is strong: a weak tag (`W/"1"`)
+                 *     never matches. Without the header the last writer wins.
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+                /** @description Only if the task's `ETag` is none of these (RFC 9110, 13.1.2); `*` is any. Else a read is answered 304, and a write 412. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
                 /** @description Whose tasks. */
@@ -734,6 +792,7 @@ export interface operations {
             404: components["responses"]["TaskNotFound"];
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];
+            412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
@@ -748,6 +807,13 @@ export interface operations {
             header?: {
                 /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description Write only if the task's `ETag` is one of these (RFC 9110, 13.1.1); `*` is any. Comparison is strong: a weak tag (`W/"1"`)
+                 *     never matches. Without the header the last writer wins.
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+                /** @description Only if the task's `ETag` is none of these (RFC 9110, 13.1.2); `*` is any. Else a read is answered 304, and a write 412. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path: {
                 /** @description Whose tasks. */
@@ -770,6 +836,7 @@ export interface operations {
             404: components["responses"]["TaskNotFound"];
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];
+            412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];

@@ -83,7 +83,8 @@ function handle(operation: Operation, contract: Contract, db: Kysely<Tables>, us
     else if (operation.method === 'get' && hasUnreadBody(request)) parts.requestBody = null
     validate(parts)
 
-    const input = { path: parts.path, query: parts.query, body: parts.requestBody, db } as unknown as Input<OperationId>
+    const { path, query, header, requestBody: body } = parts
+    const input = { path, query, header, body, db } as unknown as Input<OperationId>
     const answer = await run(() => handler(input))
     if (answer instanceof Problem) throw answer
     reply.code(answer.status)

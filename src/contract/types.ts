@@ -18,6 +18,12 @@ type Query<Op extends OperationId> =
       : WithDefaults<Q, defaults[Op]['query']>
     : never
 
+/** The names as Node has them: in lower case. */
+type Header<Op extends OperationId> =
+  Exclude<Parameters<Op>['header'], undefined> extends infer H
+    ? { [Name in keyof H as Lowercase<Name & string>]: H[Name] }
+    : never
+
 type Path<Op extends OperationId> = Parameters<Op> extends { path: infer P } ? P : Record<never, never>
 
 type Json<T> = T extends { content: { 'application/json': infer B } } ? B : never
@@ -36,6 +42,7 @@ type Body<Op extends OperationId> = operations[Op] extends { requestBody: infer 
 export interface Input<Op extends OperationId> {
   path: Path<Op>
   query: Query<Op>
+  header: Header<Op>
   body: Body<Op>
   db: Kysely<Tables>
 }

@@ -3,12 +3,17 @@ import { v7 as uuidv7 } from 'uuid'
 import type { Handler } from '../contract/types.ts'
 import { isUniqueViolation } from '../database/errors.ts'
 import { Problem } from '../problem.ts'
+import { holds, readCondition } from './condition.ts'
 import * as cursors from './cursor.ts'
 import * as tasks from './queries.ts'
 
 const now = () => new Date().toISOString()
-const etag = (task: tasks.Task) => `"${task.revision}"`
+const etag = ({ revision }: Pick<tasks.Task, 'revision'>) => `"${revision}"`
 const ok = (task: tasks.Task) => ({ status: 200, body: task, headers: { ETag: etag(task) } }) as const
+const hasChanged = (current: Pick<tasks.Task, 'revision'>) =>
+  new Problem('precondition_failed', `The task is at revision ${current.revision}. Read it, and decide again.`, {
+    headers: { ETag: etag(current) },
+  })
 const notFound = (id: string) => new Problem('task_not_found', `There is no task ${id}.`)
 
 export const listTasks: Handler<'listTasks'> = async ({ path, query, db }) => {
@@ -39,30 +44,39 @@ export const createTask: Handler<'createTask'> = async ({ path, body, db }) => {
   }
 }
 
-export const getTask: Handler<'getTask'> = async ({ path, db }) => {
+export const getTask: Handler<'getTask'> = async ({ path, header, db }) => {
   const task = await tasks.find(db, path.user_id, path.id)
-  return task ? ok(task) : notFound(path.id)
+  if (task === undefined) return notFound(path.id)
+  // The contract has no If-Match here.
+  const isNew = holds(readCondition({ 'if-none-match': header['if-none-match'] }), task.revision)
+  return isNew ? ok(task) : { status: 304, headers: { ETag: etag(task) } }
 }
 
-export const replaceTask: Handler<'replaceTask'> = async ({ path, body, db }) => {
-  const task = await tasks.update(db, path.user_id, path.id, body, now())
-  return task ? ok(task) : notFound(path.id)
+export const replaceTask: Handler<'replaceTask'> = async ({ path, header, body, db }) => {
+  const written = await tasks.update(db, path.user_id, path.id, body, readCondition(header), now())
+  return answerWrite(path.id, written)
 }
 
-export const updateTask: Handler<'updateTask'> = async ({ path, body, db }) => {
-  const task = await tasks.update(db, path.user_id, path.id, body, now())
-  return task ? ok(task) : notFound(path.id)
+export const updateTask: Handler<'updateTask'> = async ({ path, header, body, db }) => {
+  const written = await tasks.update(db, path.user_id, path.id, body, readCondition(header), now())
+  return answerWrite(path.id, written)
 }
 
-export const completeTask: Handler<'completeTask'> = async ({ path, body, db }) => {
+export const completeTask: Handler<'completeTask'> = async ({ path, header, body, db }) => {
   const completed = body === undefined ? 'toggle' : body.completed
-  const task = await tasks.update(db, path.user_id, path.id, { completed }, now())
-  return task ? ok(task) : notFound(path.id)
+  const written = await tasks.update(db, path.user_id, path.id, { completed }, readCondition(header), now())
+  return answerWrite(path.id, written)
 }
 
-export const deleteTask: Handler<'deleteTask'> = async ({ path, db }) => {
-  const removed = await tasks.remove(db, path.user_id, path.id, now())
-  return removed ? { status: 204 } : notFound(path.id)
+export const deleteTask: Handler<'deleteTask'> = async ({ path, header, db }) => {
+  const removed = await tasks.remove(db, path.user_id, path.id, readCondition(header), now())
+  if (removed === undefined) return notFound(path.id)
+  return removed.held ? { status: 204 } : hasChanged(removed)
+}
+
+function answerWrite(id: string, written: tasks.Written | undefined) {
+  if (written === undefined) return notFound(id)
+  return written.held ? ok(written.task) : hasChanged(written.task)
 }
 
 const tasksPath = (userId: string) => `/api/${encodeURIComponent(userId)}/tasks`

@@ -8,6 +8,7 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { components, operations } from '../contract/openapi.gen.ts'
 import type { Tables } from '../database/tables.ts'
+import type { Condition } from './condition.ts'
 import type { Position } from './cursor.ts'
 
 export type Task = components['schemas']['Task']
@@ -99,30 +100,41 @@ export interface Changes {
   completed?: boolean | 'toggle' | undefined
 }
 
+/** The task after a write; as it was, where the write's condition did not hold. */
+export interface Written {
+  task: Task
+  held: boolean
+}
+
+/** The condition on the row `t`. Checked on a row that is locked, or else two writers could both find that it holds. */
+const holds = ({ only, except }: Condition) =>
+  sql<boolean>`((${only}::bigint[] is null or t.revision = any(${only}::bigint[])) and t.revision <> all(${except}::bigint[]))`
+
 /**
- * Changes a task and returns it as it is then; undefined where there is none. Changes that equal what is stored write
- * nothing: the task is locked and read first, and the clock moves only if the locked task would become another one.
+ * Changes a task if the condition holds and returns it; undefined where there is none. Changes that equal what is stored
+ * write nothing: the task is locked and read first, and the clock moves only if the locked task would become another one.
  */
 export async function update(
   db: Db,
   userId: string,
   id: string,
   changes: Changes,
+  condition: Condition,
   now: string,
-): Promise<Task | undefined> {
+): Promise<Written | undefined> {
   const title = changes.title === undefined ? sql`t.title` : sql`${changes.title}::text`
   const description = changes.description === undefined ? sql`t.description` : sql`${changes.description}::text`
   const completed = newCompleted(changes.completed)
-  const { rows } = await sql<Task>`
+  const { rows } = await sql<Task & { held: boolean }>`
     with stored as (
-      select ${columnsOf('t')} from task as t
+      select ${columnsOf('t')}, ${holds(condition)} as held from task as t
       where user_id = ${userId} and id = ${id}::uuid and deleted_at is null
       for update
     ), clock as (
       update user_clock as c set revision = c.revision + 1
       where user_id = ${userId} and exists (
         select from stored as t
-        where (t.title, t.description, t.completed) is distinct from (${title}, ${description}, ${completed})
+        where t.held and (t.title, t.description, t.completed) is distinct from (${title}, ${description}, ${completed})
       )
       returning revision
     ), changed as (
@@ -136,12 +148,14 @@ export async function update(
         revision = clock.revision
       from clock
       where t.user_id = ${userId} and t.id = ${id}::uuid and t.deleted_at is null
-      returning ${columnsOf('t')}
+      returning ${columnsOf('t')}, true as held
     )
     select * from changed
     union all
     select * from stored where not exists (select from changed)`.execute(db)
-  return rows[0]
+  if (rows[0] === undefined) return undefined
+  const { held, ...task } = rows[0]
+  return { task, held }
 }
 
 function newCompleted(value: Changes['completed']): RawBuilder<unknown> {
@@ -149,21 +163,28 @@ function newCompleted(value: Changes['completed']): RawBuilder<unknown> {
   return value === 'toggle' ? sql`not t.completed` : sql`${value}::boolean`
 }
 
-/** Makes a tombstone of a task; false where there is none. */
-export async function remove(db: Db, userId: string, id: string, now: string): Promise<boolean> {
-  const { rows } = await sql`
+/** Makes a tombstone of a task if the condition holds; returns the revision that it had, undefined where there is none. */
+export async function remove(
+  db: Db,
+  userId: string,
+  id: string,
+  condition: Condition,
+  now: string,
+): Promise<{ revision: number; held: boolean } | undefined> {
+  const { rows } = await sql<{ revision: number; held: boolean }>`
     with stored as (
-      select id from task
+      select t.revision, ${holds(condition)} as held from task as t
       where user_id = ${userId} and id = ${id}::uuid and deleted_at is null
       for update
     ), clock as (
       update user_clock as c set revision = c.revision + 1
-      where user_id = ${userId} and exists (select from stored)
+      where user_id = ${userId} and exists (select from stored where held)
       returning revision
+    ), removed as (
+      update task as t set deleted_at = ${now}::timestamptz, revision = clock.revision
+      from clock
+      where t.user_id = ${userId} and t.id = ${id}::uuid and t.deleted_at is null
     )
-    update task as t set deleted_at = ${now}::timestamptz, revision = clock.revision
-    from clock
-    where t.user_id = ${userId} and t.id = ${id}::uuid and t.deleted_at is null
-    returning t.id`.execute(db)
-  return rows.length === 1
+    select revision, held from stored`.execute(db)
+  return rows[0]
 }
