@@ -43,6 +43,8 @@ export interface AppOptions {
   maxInFlight: number
   /** How late timers may be on average over a second, in milliseconds, before requests are refused; 0 is no bound. */
   maxEventLoopDelay: number
+  /** For how many milliseconds a deleted task can be restored. */
+  tombstoneRetention: number
   metrics?: Metrics | undefined
   /** Aborted while the service stops: health says so, and connections are not kept. */
   stopping: AbortSignal
@@ -64,6 +66,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     maxInFlight,
     metrics,
     maxEventLoopDelay,
+    tombstoneRetention,
     stopping,
   } = options
   const contract = await loadContract(handlers)
@@ -173,6 +176,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     db: database.kysely,
     useDatabase: createDatabaseAccess(database, maxInFlight, logger, code => metrics?.databaseFailed(code)),
     guard,
+    tombstoneRetention,
   })
   await registerDocuments(app, contract)
   return app

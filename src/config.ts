@@ -181,6 +181,11 @@ export const variables = {
     integer(0, 3600),
     'How many seconds after SIGTERM requests are still taken while /health answers 503; behind a balancer, longer than it takes to notice.',
   ),
+  TOMBSTONE_RETENTION: variable(
+    `${30 * 24 * 60 * 60}`,
+    integer(1, 1_000_000_000),
+    'For how many seconds a deleted task can be restored, and is told to clients that synchronise; the default is 30 days.',
+  ),
   SHUTDOWN_TIMEOUT: variable(
     '8',
     integer(0, 3600),

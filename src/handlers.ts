@@ -6,11 +6,13 @@ import * as tasks from './tasks/handlers.ts'
 export const handlers: Handlers = {
   listTasks: tasks.listTasks,
   createTask: tasks.createTask,
+  deleteTasks: tasks.deleteTasks,
   getTask: tasks.getTask,
   replaceTask: tasks.replaceTask,
   updateTask: tasks.updateTask,
   deleteTask: tasks.deleteTask,
   completeTask: tasks.completeTask,
+  restoreTask: tasks.restoreTask,
   getHealth: health.getHealth,
   getLiveness: health.getLiveness,
 }

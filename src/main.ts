@@ -36,6 +36,7 @@ async function run(): Promise<void> {
     guard: configureGuard(config, logger),
     maxInFlight: config.MAX_IN_FLIGHT,
     maxEventLoopDelay: config.MAX_EVENT_LOOP_DELAY,
+    tombstoneRetention: config.TOMBSTONE_RETENTION * 1000,
     metrics,
     stopping,
     trustProxy: config.TRUST_PROXY,

@@ -15,7 +15,7 @@ export interface paths {
         };
         /**
          * List tasks
-         * @description One page of the user's tasks, completed ones included unless `completed` filters them. Follow `next_cursor`
+         * @description One page of the user's tasks, completed ones included unless `completed` filters them, deleted ones only with `deleted=true`. Follow `next_cursor`
          *     (or the `Link` header with `rel="next"`) until it is null. Pages are cut by key, not by position: a task
          *     that exists, with an unchanged sort key, for as long as the paging lasts is seen exactly once, whatever others write meanwhile.
          */
@@ -27,7 +27,12 @@ export interface paths {
          *     repeat the request safely: the second one is 409.
          */
         post: operations["createTask"];
-        delete?: never;
+        /**
+         * Delete all completed tasks
+         * @description Deletes every task that the filter selects, all of them or none, and says how many there were. They are in the
+         *     trash then. Without the filter it is 400: nothing deletes a whole list by accident.
+         */
+        delete: operations["deleteTasks"];
         options?: never;
         head?: never;
         patch?: never;
@@ -62,7 +67,7 @@ export interface paths {
         post?: never;
         /**
          * Delete a task
-         * @description Afterwards the task is 404. Its `id` stays taken.
+         * @description Afterwards the task is 404, and in the trash, from where restoreTask brings it back. Its `id` stays taken until it is purged.
          */
         delete: operations["deleteTask"];
         options?: never;
@@ -102,6 +107,35 @@ export interface paths {
          *     setting what already holds changes nothing, neither `revision` nor timestamps.
          */
         patch: operations["completeTask"];
+        trace?: never;
+    };
+    "/api/{user_id}/tasks/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description Whose tasks. */
+                user_id: components["parameters"]["UserId"];
+                /** @description The task's id, in upper or lower case. */
+                id: components["parameters"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore a deleted task
+         * @description Brings a task back from the trash, as it was when it was deleted, with a new `revision`. A task that is not deleted is
+         *     returned as it is. 404 for one that was deleted too long ago.
+         */
+        post: operations["restoreTask"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/health": {
@@ -188,6 +222,7 @@ export interface components {
             completed_at: components["schemas"]["NullableTimestamp"];
             created_at: components["schemas"]["Timestamp"];
             updated_at: components["schemas"]["Timestamp"];
+            deleted_at: components["schemas"]["NullableTimestamp"];
             /**
              * Format: int64
              * @description The number of the write, among all writes of this user, that made the task what it is. Every write takes the next number.
@@ -200,6 +235,14 @@ export interface components {
             data: components["schemas"]["Task"][];
             /** @description Send it as `cursor` for the next page; null on the last one. */
             next_cursor: string | null;
+        };
+        /** @description What deleteTasks did. */
+        Deletion: {
+            /**
+             * Format: int64
+             * @description How many tasks were deleted.
+             */
+            deleted: number;
         };
         /** @description A task to create. */
         TaskCreate: {
@@ -268,7 +311,7 @@ export interface components {
          * @description The kind of problem, for programs. Codes are never renamed.
          * @enum {string}
          */
-        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "precondition_failed" | "content_too_large" | "unsupported_media_type" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "overloaded" | "stopping" | "keys_unavailable";
+        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "id_in_trash" | "precondition_failed" | "content_too_large" | "unsupported_media_type" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "overloaded" | "stopping" | "keys_unavailable";
         /** @description One broken rule. */
         ValidationError: {
             /**
@@ -351,7 +394,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The user has no task with this id, or has deleted it. */
+        /** @description The user has no task with this id, or has deleted it; for restoreTask, not even in the trash. */
         TaskNotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -523,6 +566,11 @@ export interface operations {
                 /** @description Only the completed (`true`) or only the open (`false`) tasks. */
                 completed?: boolean;
                 /**
+                 * @description The trash instead: the deleted tasks that can still be restored. They are in it for as long as the operator keeps
+                 *     them, at least 30 days unless configured otherwise.
+                 */
+                deleted?: boolean;
+                /**
                  * @description The order; a leading `-` means descending. Titles are ordered by Unicode code point. Equal keys are ordered by `id`,
                  *     in the same direction.
                  */
@@ -611,7 +659,10 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];
-            /** @description The user has, or had and deleted, a task with this `id`. Nothing was written. */
+            /**
+             * @description The user has, or had and deleted, a task with this `id`. Nothing was written. With `id_in_trash` restoreTask brings that
+             *     task back; a deleted task's `id` is free again once the task is purged.
+             */
             409: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -623,6 +674,49 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteTasks: {
+        parameters: {
+            query: {
+                /** @description Which tasks to delete, the completed (`true`) or the open (`false`) ones. */
+                completed: boolean;
+            };
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description Whose tasks. */
+                user_id: components["parameters"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tasks are deleted. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deletion"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            408: components["responses"]["RequestTimeout"];
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
@@ -845,6 +939,46 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    restoreTask: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description Write only if the task's `ETag` is one of these (RFC 9110, 13.1.1); `*` is any. Comparison is strong: a weak tag (`W/"1"`)
+                 *     never matches. Without the header the last writer wins.
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
+                /** @description Only if the task's `ETag` is none of these (RFC 9110, 13.1.2); `*` is any. Else a read is answered 304, and a write 412. */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path: {
+                /** @description Whose tasks. */
+                user_id: components["parameters"]["UserId"];
+                /** @description The task's id, in upper or lower case. */
+                id: components["parameters"]["TaskId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Task"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["TaskNotFound"];
+            406: components["responses"]["NotAcceptable"];
+            408: components["responses"]["RequestTimeout"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     getHealth: {
         parameters: {
             query?: never;
@@ -907,13 +1041,15 @@ export interface operations {
 }
 /** Which query parameters and body fields of an operation have a default. */
 export interface defaults {
-    listTasks: { query: "sort" | "limit"; body: never };
+    listTasks: { query: "deleted" | "sort" | "limit"; body: never };
     createTask: { query: never; body: "completed" };
+    deleteTasks: { query: never; body: never };
     getTask: { query: never; body: never };
     replaceTask: { query: never; body: never };
     updateTask: { query: never; body: never };
     deleteTask: { query: never; body: never };
     completeTask: { query: never; body: never };
+    restoreTask: { query: never; body: never };
     getHealth: { query: never; body: never };
     getLiveness: { query: never; body: never };
 }

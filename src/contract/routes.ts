@@ -20,14 +20,12 @@ export interface Surroundings {
   db: Kysely<Tables>
   useDatabase: UseDatabase
   guard: Guard
+  /** Milliseconds. */
+  tombstoneRetention: number
 }
 
 /** Registers the contract's operations. */
-export function registerOperations(
-  app: FastifyInstance,
-  contract: Contract,
-  { db, useDatabase, guard }: Surroundings,
-): void {
+export function registerOperations(app: FastifyInstance, contract: Contract, surroundings: Surroundings): void {
   const methods = new Map<string, HTTPMethods[]>()
   for (const operation of contract.operations) {
     const url = operation.path.replaceAll(/\{(\w+)\}/g, ':$1')
@@ -37,8 +35,8 @@ export function registerOperations(
       method,
       url,
       config: { operation },
-      onRequest: [...(operation.security.length > 0 ? [guard] : []), requireAcceptable(operation)],
-      handler: handle(operation, contract, db, useDatabase),
+      onRequest: [...(operation.security.length > 0 ? [surroundings.guard] : []), requireAcceptable(operation)],
+      handler: handle(operation, contract, surroundings),
     })
   }
   for (const [url, allowed] of methods) refuseOtherMethods(app, url, allowed)
@@ -66,7 +64,8 @@ export function supportAllMethods(app: FastifyInstance): void {
 export const needsDatabase = ({ responses }: Operation): boolean => responses['503'] !== undefined
 
 /** validate, call, reply */
-function handle(operation: Operation, contract: Contract, db: Kysely<Tables>, useDatabase: UseDatabase) {
+function handle(operation: Operation, contract: Contract, surroundings: Surroundings) {
+  const { db, useDatabase, tombstoneRetention } = surroundings
   const { operationId } = operation
   const validate = createValidate(operation, contract.validators(operationId), contract.document)
   const handler = contract.handler(operationId) as unknown as (input: Input<OperationId>) => Promise<Answer>
@@ -84,7 +83,7 @@ function handle(operation: Operation, contract: Contract, db: Kysely<Tables>, us
     validate(parts)
 
     const { path, query, header, requestBody: body } = parts
-    const input = { path, query, header, body, db } as unknown as Input<OperationId>
+    const input = { path, query, header, body, db, tombstoneRetention } as unknown as Input<OperationId>
     const answer = await run(() => handler(input))
     if (answer instanceof Problem) throw answer
     reply.code(answer.status)

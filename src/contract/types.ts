@@ -45,6 +45,8 @@ export interface Input<Op extends OperationId> {
   header: Header<Op>
   body: Body<Op>
   db: Kysely<Tables>
+  /** For how many milliseconds a deleted task can be restored. */
+  tombstoneRetention: number
 }
 
 /** The names that a type declares itself, without its index signature. */

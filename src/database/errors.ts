@@ -5,9 +5,6 @@ const codeOf = (error: unknown): string | undefined => {
   return typeof code === 'string' ? code : undefined
 }
 
-/** 23505; a sharded PostgreSQL tells no more than the code. */
-export const isUniqueViolation = (error: unknown): boolean => codeOf(error) === '23505'
-
 /** 22021, 22P02, 22003, 22008: text, number or time that PostgreSQL cannot hold, and that the contract should have refused. */
 export const isBadValue = (error: unknown): boolean =>
   ['22021', '22P02', '22003', '22008'].includes(codeOf(error) ?? '')

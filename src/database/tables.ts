@@ -1,10 +1,12 @@
 /** The tables as the code sees them; `migrations/` is where they are made. */
-import type { Generated } from 'kysely'
+import type { Generated, JSONColumnType } from 'kysely'
 
 /** Timestamps and bigints leave the driver in the contract's form: RFC 3339 text and numbers. */
 export interface Tables {
   task: TaskTable
   user_clock: UserClockTable
+  idempotency_key: IdempotencyKeyTable
+  job: JobTable
   heartbeat: HeartbeatTable
 }
 
@@ -27,6 +29,27 @@ export interface TaskTable {
 export interface UserClockTable {
   user_id: string
   revision: number
+  /** The newest revision of a tombstone that is purged. */
+  purged_revision: Generated<number>
+}
+
+/** A request of a user that was done, and what it was answered. */
+export interface IdempotencyKeyTable {
+  user_id: string
+  key: string
+  /** Of the request: another one with the same key is a mistake. */
+  fingerprint: string
+  /** Null while the request is at work, which only its own transaction sees. */
+  status: number | null
+  headers: JSONColumnType<Record<string, string>> | null
+  body: string | null
+  created_at: string
+}
+
+/** What one replica at a time does in the background, and from when on it may be done again. */
+export interface JobTable {
+  name: string
+  not_before: string
 }
 
 /** One row, written by the health check. */

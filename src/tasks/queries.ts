@@ -23,6 +23,7 @@ const columns = [
   'completed_at',
   'created_at',
   'updated_at',
+  'deleted_at',
   'revision',
 ] as const satisfies (keyof Task)[]
 
@@ -42,21 +43,27 @@ export async function find(db: Db, userId: string, id: string): Promise<Task | u
     .executeTakeFirst()
 }
 
-/** Up to `limit` live tasks after `after`, in the order of `sort`; equal keys by id, in the same direction. */
-export async function list(
-  db: Db,
-  userId: string,
-  page: { sort: Sort; limit: number; completed?: boolean | undefined; after?: Position | undefined },
-): Promise<Task[]> {
+export interface Page {
+  sort: Sort
+  limit: number
+  completed?: boolean | undefined
+  after?: Position | undefined
+  /** Not the live tasks, but those that were deleted since then. */
+  deletedSince?: string | undefined
+}
+
+/** Up to `limit` tasks after `after`, in the order of `sort`; equal keys by id, in the same direction. */
+export async function list(db: Db, userId: string, page: Page): Promise<Task[]> {
   const descending = page.sort.startsWith('-')
   const key = page.sort.replace('-', '') as 'created_at' | 'updated_at' | 'title'
   const direction = descending ? 'desc' : 'asc'
-  const after = page.after
+  const { after, deletedSince } = page
   return db
     .selectFrom('task')
     .select(columns)
     .where('user_id', '=', userId)
-    .where('deleted_at', 'is', null)
+    .$if(deletedSince === undefined, query => query.where('deleted_at', 'is', null))
+    .$if(deletedSince !== undefined, query => query.where('deleted_at', '>', deletedSince as string))
     .$if(page.completed !== undefined, query => query.where('completed', '=', page.completed as boolean))
     .$if(after !== undefined, query => query.where(keyset(key, descending, after as Position)))
     .orderBy(key, direction)
@@ -69,28 +76,29 @@ export async function list(
 const keyset = (key: 'created_at' | 'updated_at' | 'title', descending: boolean, after: Position) =>
   sql<boolean>`(${sql.ref(key)}, id) ${descending ? sql`<` : sql`>`} (${after.key}, ${after.id}::uuid)`
 
-/**
- * Stores a new task.
- * @throws the driver's error 23505 where the user has, or had, a task with this id; nothing is written then
- */
+/** Stores a new task; undefined where the user has, or had, one with this id, and nothing is written then. */
 export async function insert(
   db: Db,
   userId: string,
   task: Pick<Task, 'id' | 'title' | 'description' | 'completed'>,
   now: string,
-): Promise<Task> {
+): Promise<Task | undefined> {
+  // Of two that create the same task at the same moment the second finds out in the end only, and its number is of no task.
   const { rows } = await sql<Task>`
     with clock as (
-      insert into user_clock as c (user_id, revision) values (${userId}, 1)
+      insert into user_clock as c (user_id, revision)
+      select ${userId}::text, 1
+      where not exists (select from task where user_id = ${userId} and id = ${task.id}::uuid)
       on conflict (user_id) do update set revision = c.revision + 1
       returning revision
     )
     insert into task as t (${allColumns})
     select ${task.id}::uuid, ${userId}, ${task.title}, ${task.description}, ${task.completed}::boolean,
-      ${task.completed ? now : null}::timestamptz, ${now}::timestamptz, ${now}::timestamptz, clock.revision
+      ${task.completed ? now : null}::timestamptz, ${now}::timestamptz, ${now}::timestamptz, null, clock.revision
     from clock
+    on conflict (user_id, id) do nothing
     returning ${columnsOf('t')}`.execute(db)
-  return rows[0] as Task
+  return rows[0]
 }
 
 /** New values for some of a task's fields; `toggle` inverts what is stored. */
@@ -153,6 +161,10 @@ export async function update(
     select * from changed
     union all
     select * from stored where not exists (select from changed)`.execute(db)
+  return written(rows)
+}
+
+function written(rows: (Task & { held: boolean })[]): Written | undefined {
   if (rows[0] === undefined) return undefined
   const { held, ...task } = rows[0]
   return { task, held }
@@ -187,4 +199,76 @@ export async function remove(
     )
     select revision, held from stored`.execute(db)
   return rows[0]
+}
+
+/**
+ * Makes tombstones of all tasks that are completed, or of all that are not; returns how many. Each takes a number of its
+ * own, for a change feed that is cut between two of them must know which of them it has told. Whoever locks several tasks
+ * of a user locks them in the order of their ids: then nobody waits in a circle.
+ */
+export async function removeAll(db: Db, userId: string, completed: boolean, now: string): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    with stored as (
+      select id from task
+      where user_id = ${userId} and completed = ${completed} and deleted_at is null
+      order by id
+      for update
+    ), numbered as (
+      select id, row_number() over (order by id) as number from stored
+    ), clock as (
+      update user_clock as c set revision = c.revision + (select count(*) from numbered)
+      where user_id = ${userId} and exists (select from numbered)
+      returning revision
+    ), removed as (
+      update task as t set deleted_at = ${now}::timestamptz, revision = clock.revision + 1 - numbered.number
+      from clock, numbered
+      where t.user_id = ${userId} and t.id = numbered.id and t.deleted_at is null
+      returning t.id
+    )
+    select count(*) as count from removed`.execute(db)
+  return rows[0]?.count as number
+}
+
+/**
+ * Brings a task back that was deleted after `deletedSince`, if the condition holds, and returns it; a live one is returned as it is.
+ * Undefined where there is none.
+ */
+export async function restore(
+  db: Db,
+  userId: string,
+  id: string,
+  condition: Condition,
+  deletedSince: string,
+): Promise<Written | undefined> {
+  const { rows } = await sql<Task & { held: boolean }>`
+    with stored as (
+      select ${columnsOf('t')}, ${holds(condition)} as held from task as t
+      where user_id = ${userId} and id = ${id}::uuid and (deleted_at is null or deleted_at > ${deletedSince}::timestamptz)
+      for update
+    ), clock as (
+      update user_clock as c set revision = c.revision + 1
+      where user_id = ${userId} and exists (select from stored where held and deleted_at is not null)
+      returning revision
+    ), restored as (
+      update task as t set deleted_at = null, revision = clock.revision
+      from clock
+      where t.user_id = ${userId} and t.id = ${id}::uuid
+      returning ${columnsOf('t')}, true as held
+    )
+    select * from restored
+    union all
+    select * from stored where not exists (select from restored)`.execute(db)
+  return written(rows)
+}
+
+/** Whether the task was deleted after `deletedSince`. */
+export async function isInTrash(db: Db, userId: string, id: string, deletedSince: string): Promise<boolean> {
+  const found = await db
+    .selectFrom('task')
+    .select('id')
+    .where('user_id', '=', userId)
+    .where('id', '=', id)
+    .where('deleted_at', '>', deletedSince)
+    .executeTakeFirst()
+  return found !== undefined
 }

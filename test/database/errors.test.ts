@@ -7,7 +7,6 @@ import {
   isBadValue,
   isConflict,
   isUnavailable,
-  isUniqueViolation,
 } from '../../src/database/errors.ts'
 
 const withCode = (code: unknown) => Object.assign(new Error('failed'), { code })
@@ -60,12 +59,6 @@ t.test('conflicts, and values that PostgreSQL cannot hold', async t => {
 t.test('failureCode is the code, if there is one', async t => {
   t.equal(failureCode(withCode('57P01')), '57P01')
   t.equal(failureCode(new Error('oops')), 'none')
-})
-
-t.test('unique violations', async t => {
-  t.ok(isUniqueViolation(withCode('23505')))
-  t.notOk(isUniqueViolation(withCode('23503')))
-  t.notOk(isUniqueViolation(undefined))
 })
 
 t.test('an error in a line', async t => {

@@ -112,12 +112,15 @@ const bodies: Partial<Record<OperationId, unknown>> = {
   updateTask: {},
 }
 
+/** A query for each operation that needs one. */
+const queries: Partial<Record<OperationId, string>> = { deleteTasks: '?completed=true' }
+
 /** A valid request to an operation; of a user whom no other test knows, about a task that is not there, unless told otherwise. */
 export const requestTo = (
   { operationId, method, path }: Operation,
   { user = `user-${randomUUID()}`, id = randomUUID() as string } = {},
 ): [method: string, path: string, body: unknown] => [
   method.toUpperCase(),
-  path.replace('{user_id}', user).replace('{id}', id),
+  path.replace('{user_id}', user).replace('{id}', id) + (queries[operationId] ?? ''),
   bodies[operationId],
 ]

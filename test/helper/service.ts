@@ -82,7 +82,12 @@ async function copyOfTemplate(test: Test): Promise<string> {
 
 interface Options
   extends GuardOptions,
-    Partial<Pick<AppOptions, 'trustProxy' | 'corsOrigins' | 'maxInFlight' | 'maxEventLoopDelay' | 'stopping'>> {
+    Partial<
+      Pick<
+        AppOptions,
+        'trustProxy' | 'corsOrigins' | 'maxInFlight' | 'maxEventLoopDelay' | 'tombstoneRetention' | 'stopping'
+      >
+    > {
   config?: DatabaseConfig
   logger?: FastifyBaseLogger
   requestTimeout?: number
@@ -95,6 +100,7 @@ export async function startService(test: Test, options: Options = {}): Promise<S
   const { logger = silent, requestTimeout = 30_000, prepare = true, trustProxy, corsOrigins } = options
   // A machine that is busy with other tests must not turn answers into 503.
   const { maxInFlight = 1000, maxEventLoopDelay = 0, stopping = new AbortController().signal } = options
+  const { tombstoneRetention = 3_600_000 } = options
   const database = await openDatabase(options.config ?? (await sharedDatabase(test)), logger)
   if (prepare) await database.prepare(new AbortController().signal)
   const app = await buildApp({
@@ -104,6 +110,7 @@ export async function startService(test: Test, options: Options = {}): Promise<S
     guard: createGuard(options),
     maxInFlight,
     maxEventLoopDelay,
+    tombstoneRetention,
     stopping,
     trustProxy,
     corsOrigins,
