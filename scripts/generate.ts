@@ -40,8 +40,16 @@ function resolve(schema: Schema | undefined): Schema {
 
 /** For toolchains that do not read 3.1. */
 function openapi30(): string {
-  const converted = new Converter(structuredClone(contract)).convert()
+  const converted = new Converter(JSON.parse(JSON.stringify(contract), nullable)).convert()
   return `# Generated from openapi.yaml by \`npm run generate\`. Do not edit.\n${stringify(converted, { aliasDuplicateObjects: false })}`
+}
+
+/** `oneOf: [X, null]`, which the converter leaves as it is, in the words of OpenAPI 3.0. */
+function nullable(_key: string, value: Schema | null): unknown {
+  const [only, none, ...others] = (value?.oneOf ?? []) as Schema[]
+  if (none?.type !== 'null' || others.length > 0) return value
+  const { oneOf: _, ...rest } = value as Schema
+  return { ...rest, type: 'object', nullable: true, allOf: [only] }
 }
 
 function envExample(): string {

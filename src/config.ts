@@ -4,6 +4,7 @@ import ipaddr from 'ipaddr.js'
 import type { DatabaseConfig } from './database/open.ts'
 import { isTrustworthy } from './issuer-keys.ts'
 import { isLoopback } from './loopback.ts'
+import type { Retention } from './purge/purge.ts'
 import { StartError } from './start-error.ts'
 
 /** What is written here is never shown, not even where it is wrong. */
@@ -186,6 +187,16 @@ export const variables = {
     integer(1, 1_000_000_000),
     'For how many seconds a deleted task can be restored, and is told to clients that synchronise; the default is 30 days.',
   ),
+  IDEMPOTENCY_TTL: variable(
+    `${24 * 60 * 60}`,
+    integer(1, 1_000_000_000),
+    'For how many seconds the answer to a request with an Idempotency-Key is kept; the default is 24 hours.',
+  ),
+  PURGE_INTERVAL: variable(
+    '600',
+    integer(0, 1_000_000),
+    'Every how many seconds one of the replicas deletes for good what is kept no longer; 0 leaves it to `npm run purge`.',
+  ),
   SHUTDOWN_TIMEOUT: variable(
     '8',
     integer(0, 3600),
@@ -216,6 +227,12 @@ export function requireSafety(config: Config): void {
 
 /** Whether npm runs this process, through the shell that it puts between for a script. */
 export const isNpmScript = (): boolean => process.env.npm_lifecycle_event !== undefined
+
+/** For how many milliseconds what is kept for some time. */
+export const retention = (config: Config): Retention => ({
+  tombstones: config.TOMBSTONE_RETENTION * 1000,
+  keys: config.IDEMPOTENCY_TTL * 1000,
+})
 
 /** The part that says which database. */
 export const databaseConfig = (config: Config): DatabaseConfig => ({

@@ -1,4 +1,6 @@
 /** The table of contents: what answers each operation of the contract. */
+
+import * as changes from './changes/handlers.ts'
 import type { Handlers } from './contract/types.ts'
 import * as health from './health/handlers.ts'
 import * as tasks from './tasks/handlers.ts'
@@ -13,6 +15,7 @@ export const handlers: Handlers = {
   deleteTask: tasks.deleteTask,
   completeTask: tasks.completeTask,
   restoreTask: tasks.restoreTask,
+  listChanges: changes.listChanges,
   getHealth: health.getHealth,
   getLiveness: health.getLiveness,
 }

@@ -13,12 +13,14 @@ import {
   isNpmScript,
   readConfig,
   requireSafety,
+  retention,
 } from './config.ts'
 import { DOCS_PATH } from './contract/documents.ts'
 import { type Database, openDatabase } from './database/open.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { createLogger } from './logger.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
+import { purgePeriodically } from './purge/purge.ts'
 import { createRateLimit } from './rate-limit.ts'
 import { StartError } from './start-error.ts'
 
@@ -36,7 +38,7 @@ async function run(): Promise<void> {
     guard: configureGuard(config, logger),
     maxInFlight: config.MAX_IN_FLIGHT,
     maxEventLoopDelay: config.MAX_EVENT_LOOP_DELAY,
-    tombstoneRetention: config.TOMBSTONE_RETENTION * 1000,
+    tombstoneRetention: retention(config).tombstones,
     metrics,
     stopping,
     trustProxy: config.TRUST_PROXY,
@@ -50,10 +52,13 @@ async function run(): Promise<void> {
     await listen(app, config, database)
     await database.prepare(stopping)
   }
+  const interval = config.PURGE_INTERVAL * 1000
+  const purging = interval && purgePeriodically(database.kysely, retention(config), interval, logger, stopping)
   if (!stopping.aborted) await once(stopping, 'abort')
   // For as long as balancers need to see that health is 503, requests are served as before.
   await sleep(config.DRAIN_DELAY * 1000, undefined, { signal: hurrying }).catch(() => undefined)
   await app.close()
+  await purging
   await database.close()
 }
 

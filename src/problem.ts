@@ -18,6 +18,7 @@ const kinds = {
   request_timeout: { status: 408, title: 'The request took too long to arrive' },
   id_taken: { status: 409, title: 'The id is taken' },
   id_in_trash: { status: 409, title: 'The id is in the trash' },
+  sync_token_expired: { status: 410, title: 'The sync token is too old' },
   precondition_failed: { status: 412, title: 'The task has changed' },
   content_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: "The body's media type is not supported" },

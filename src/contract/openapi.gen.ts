@@ -138,6 +138,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/{user_id}/changes": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description Whose tasks. */
+                user_id: components["parameters"]["UserId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * List what has changed
+         * @description Every task that has changed since the position of a token, once, as it is now, in the order of revisions; a deleted one
+         *     without its content. Nothing is ever left out: a token's position has no gaps that are filled later. Without `since` it
+         *     is a snapshot of all live tasks, which ends in a token, too.
+         *
+         *     Keep `next` and send it as `since` the next time, at once while `has_more`. Repeating a token is harmless. A client's own
+         *     writes are among the changes. A token that is too old to tell all deletions since is 410: start again without `since`
+         *     and forget what the snapshot does not have.
+         */
+        get: operations["listChanges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -192,6 +224,8 @@ export interface components {
         /** Format: uuid */
         TaskIdInput: string;
         EntityTags: string;
+        /** @description A position among the changes of one user; opaque. */
+        SyncToken: string;
         RequestId: string;
         /** @description What is to be done. Stored exactly as sent. */
         Title: string;
@@ -209,11 +243,7 @@ export interface components {
         NullableTimestamp: string | null;
         /** @description A task as it is stored. */
         Task: {
-            /**
-             * Format: uuid
-             * @description In lower case. Version 7 where the server made it.
-             */
-            id: string;
+            id: components["schemas"]["TaskId"];
             user_id: components["schemas"]["UserId"];
             title: components["schemas"]["Title"];
             description: components["schemas"]["Description"];
@@ -223,11 +253,7 @@ export interface components {
             created_at: components["schemas"]["Timestamp"];
             updated_at: components["schemas"]["Timestamp"];
             deleted_at: components["schemas"]["NullableTimestamp"];
-            /**
-             * Format: int64
-             * @description The number of the write, among all writes of this user, that made the task what it is. Every write takes the next number.
-             */
-            revision: number;
+            revision: components["schemas"]["Revision"];
         };
         /** @description A page of tasks. */
         TaskPage: {
@@ -244,6 +270,33 @@ export interface components {
              */
             deleted: number;
         };
+        /** @description Changes, and where to go on. */
+        ChangePage: {
+            /** @description The changed tasks, in the order of their revisions. */
+            data: components["schemas"]["Change"][];
+            next: components["schemas"]["SyncToken"];
+            /** @description Whether there are more changes at the moment. */
+            has_more: boolean;
+        };
+        /** @description A task that was created, changed, deleted or restored. */
+        Change: {
+            id: components["schemas"]["TaskId"];
+            revision: components["schemas"]["Revision"];
+            /** @description Whether the task is deleted. */
+            deleted: boolean;
+            /** @description The task as it is now; null where it is deleted. */
+            task: components["schemas"]["Task"] | null;
+        };
+        /**
+         * Format: uuid
+         * @description In lower case. Version 7 where the server made it.
+         */
+        TaskId: string;
+        /**
+         * Format: int64
+         * @description The number of the write, among all writes of this user, that made the task what it is. Every write takes the next number.
+         */
+        Revision: number;
         /** @description A task to create. */
         TaskCreate: {
             id?: components["schemas"]["TaskIdInput"];
@@ -311,7 +364,7 @@ export interface components {
          * @description The kind of problem, for programs. Codes are never renamed.
          * @enum {string}
          */
-        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "id_in_trash" | "precondition_failed" | "content_too_large" | "unsupported_media_type" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "overloaded" | "stopping" | "keys_unavailable";
+        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "id_in_trash" | "sync_token_expired" | "precondition_failed" | "content_too_large" | "unsupported_media_type" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "overloaded" | "stopping" | "keys_unavailable";
         /** @description One broken rule. */
         ValidationError: {
             /**
@@ -979,6 +1032,61 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    listChanges: {
+        parameters: {
+            query?: {
+                /** @description The `next` of an earlier answer. It is opaque, and bound to the user. */
+                since?: components["schemas"]["SyncToken"];
+                /** @description How many changes an answer holds at the most. */
+                limit?: number;
+            };
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description Whose tasks. */
+                user_id: components["parameters"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Changes; none where all of them are known. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangePage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description The token is older than the oldest deletion that is kept, or newer than the data. Start again without `since`. */
+            410: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     getHealth: {
         parameters: {
             query?: never;
@@ -1050,6 +1158,7 @@ export interface defaults {
     deleteTask: { query: never; body: never };
     completeTask: { query: never; body: never };
     restoreTask: { query: never; body: never };
+    listChanges: { query: "limit"; body: never };
     getHealth: { query: never; body: never };
     getLiveness: { query: never; body: never };
 }

@@ -14,7 +14,7 @@ import type { Position } from './cursor.ts'
 export type Task = components['schemas']['Task']
 export type Sort = NonNullable<NonNullable<operations['listTasks']['parameters']['query']>['sort']>
 
-const columns = [
+export const columns = [
   'id',
   'user_id',
   'title',

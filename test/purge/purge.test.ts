@@ -1,0 +1,169 @@
+/** Purging: what is too old goes for good, and who has to know is told. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pino } from 'pino'
+import t from 'tap'
+import { purge, purgePeriodically } from '../../src/purge/purge.ts'
+import * as queries from '../../src/purge/queries.ts'
+import { ownDatabase, randomUser, startService, type Task } from '../helper/service.ts'
+
+const HOUR = 3_600_000
+const retention = { tombstones: 24 * HOUR, keys: HOUR }
+const never = new AbortController().signal
+
+const service = await startService(t, { config: await ownDatabase(t), tombstoneRetention: retention.tombstones })
+const { call, create } = service
+const { kysely } = service.database
+
+const ago = (milliseconds: number) => new Date(Date.now() - milliseconds).toISOString()
+const pathOf = (task: Task) => `/api/${task.user_id}/tasks/${task.id}`
+const changes = (user: string, since?: string) =>
+  call('GET', `/api/${user}/changes${since === undefined ? '' : `?since=${since}`}`)
+
+/** A task that was deleted some time ago. */
+async function createTombstone(user: string, age: number): Promise<Task> {
+  const task = await create(user)
+  await call('DELETE', pathOf(task))
+  const { id } = task
+  await kysely
+    .updateTable('task')
+    .set({ deleted_at: ago(age) })
+    .where('user_id', '=', user)
+    .where('id', '=', id)
+    .execute()
+  return task
+}
+
+const rowsOf = (user: string) => kysely.selectFrom('task').select('id').where('user_id', '=', user).execute()
+
+async function createKey(user: string, key: string, age: number): Promise<void> {
+  await kysely
+    .insertInto('idempotency_key')
+    .values({ user_id: user, key, fingerprint: '', created_at: ago(age) })
+    .execute()
+}
+
+/** As if nobody had purged for long. */
+const releaseJob = () => kysely.deleteFrom('job').execute()
+
+t.test('tombstones past their retention go, and nothing else', async t => {
+  const user = randomUser()
+  const live = await create(user)
+  const old = await createTombstone(user, retention.tombstones + 1000)
+  const young = await createTombstone(user, retention.tombstones - 60_000)
+  t.match(await purge(kysely, retention, never), { tombstones: 1 })
+  t.same(new Set((await rowsOf(user)).map(({ id }) => id)), new Set([live.id, young.id]))
+  t.match(await purge(kysely, retention, never), { tombstones: 0 })
+  t.equal((await call('POST', `/api/${user}/tasks`, { id: old.id, title: 'T' })).status, 201, 'the id is free again')
+})
+
+t.test('a token from before a purged deletion is 410, one from after it is not', async t => {
+  const user = randomUser()
+  await create(user)
+  const before = (await changes(user)).body.next
+  const early = (await call('GET', `/api/${user}/changes?limit=1`)).body.next
+  await createTombstone(user, retention.tombstones + 1000)
+  const after = (await changes(user)).body.next
+  t.equal((await changes(user, before)).status, 200)
+  await purge(kysely, retention, never)
+  for (const token of [before, early]) {
+    const { status, body } = await changes(user, token)
+    t.match([status, body.code], [410, 'sync_token_expired'])
+  }
+  t.equal((await changes(user, after)).status, 200)
+  const { body: snapshot } = await changes(user)
+  t.equal(snapshot.data.length, 1)
+  t.equal((await changes(user, snapshot.next)).status, 200, 'a new snapshot is the way out')
+})
+
+t.test('a snapshot during which a deletion is purged has to be begun again', async t => {
+  const user = randomUser()
+  await create(user)
+  await create(user)
+  const { body } = await call('GET', `/api/${user}/changes?limit=1`)
+  t.equal(body.has_more, true)
+  await createTombstone(user, retention.tombstones + 1000)
+  await purge(kysely, retention, never)
+  t.equal((await changes(user, body.next)).status, 410)
+})
+
+t.test('keys past their time go', async t => {
+  const user = randomUser()
+  await createKey(user, 'old', retention.keys + 1000)
+  await createKey(user, 'young', retention.keys - 60_000)
+  t.match(await purge(kysely, retention, never), { keys: 1 })
+  const keys = await kysely.selectFrom('idempotency_key').select('key').where('user_id', '=', user).execute()
+  t.same(keys, [{ key: 'young' }])
+})
+
+t.test('many of many users go, in chunks that are reported', async t => {
+  const [one, other] = [randomUser(), randomUser()]
+  await Promise.all(
+    Array.from({ length: 600 }, (_, index) => createKey(index % 2 === 0 ? one : other, `${index}`, 2 * HOUR)),
+  )
+  await createTombstone(one, 2 * retention.tombstones)
+  await createTombstone(other, 2 * retention.tombstones)
+  const reports: unknown[] = []
+  await purge(kysely, retention, never, purged => reports.push(purged))
+  t.same(reports, [
+    { tombstones: 2, keys: 500 },
+    { tombstones: 2, keys: 600 },
+  ])
+})
+
+t.test('one at a time has the job, and not again before its time', async t => {
+  await releaseJob()
+  const claims = await Promise.all(Array.from({ length: 5 }, () => queries.claim(kysely, ago(0), ago(-HOUR))))
+  t.equal(claims.filter(Boolean).length, 1)
+  await queries.keep(kysely, ago(1))
+  t.equal(await queries.claim(kysely, ago(0), ago(-HOUR)), true)
+})
+
+/** A log, and a way to wait for its next line. */
+function createLog() {
+  const lines: { msg: string; error?: string }[] = []
+  let next = Promise.withResolvers<void>()
+  const write = (line: string) => {
+    lines.push(JSON.parse(line))
+    next.resolve()
+  }
+  const line = async (index: number) => {
+    while (lines[index] === undefined) {
+      next = Promise.withResolvers()
+      await next.promise
+    }
+    return lines[index]
+  }
+  return { log: (level: string) => pino({ level, base: null }, { write }), line }
+}
+
+t.test('the background purges, says what, goes on after trouble, and stops', async t => {
+  await releaseJob()
+  const user = randomUser()
+  await createTombstone(user, 2 * retention.tombstones)
+  const { log, line } = createLog()
+  const stopping = new AbortController()
+  const running = purgePeriodically(kysely, retention, 10, log('info'), stopping.signal)
+  t.match(await line(0), { msg: 'purged what was too old', tombstones: 1, keys: 0 })
+  t.same(await rowsOf(user), [])
+
+  await kysely.schema.alterTable('job').renameTo('no_job').execute()
+  t.match(await line(1), { msg: 'purging failed, and will be tried again', error: /job/ })
+  await kysely.schema.alterTable('no_job').renameTo('job').execute()
+  await createTombstone(user, 2 * retention.tombstones)
+  while ((await rowsOf(user)).length > 0) await sleep(5)
+  stopping.abort()
+  await running
+})
+
+t.test('who does not get the job purges nothing', async t => {
+  await queries.keep(kysely, ago(-HOUR))
+  const user = randomUser()
+  await createTombstone(user, 2 * retention.tombstones)
+  const { log, line } = createLog()
+  const stopping = new AbortController()
+  const running = purgePeriodically(kysely, retention, HOUR, log('debug'), stopping.signal)
+  t.match(await line(0), { msg: 'purging is done elsewhere, or was not long ago' })
+  stopping.abort()
+  await running
+  t.equal((await rowsOf(user)).length, 1)
+})
