@@ -22,6 +22,7 @@ import type { Guard } from './guard.ts'
 import { handlers } from './handlers.ts'
 import type { Metrics } from './metrics.ts'
 import { overloaded, Problem, routeNotFound } from './problem.ts'
+import type { Retention } from './purge/purge.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -43,8 +44,7 @@ export interface AppOptions {
   maxInFlight: number
   /** How late timers may be on average over a second, in milliseconds, before requests are refused; 0 is no bound. */
   maxEventLoopDelay: number
-  /** For how many milliseconds a deleted task can be restored. */
-  tombstoneRetention: number
+  retention: Retention
   metrics?: Metrics | undefined
   /** Aborted while the service stops: health says so, and connections are not kept. */
   stopping: AbortSignal
@@ -66,7 +66,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     maxInFlight,
     metrics,
     maxEventLoopDelay,
-    tombstoneRetention,
+    retention,
     stopping,
   } = options
   const contract = await loadContract(handlers)
@@ -176,7 +176,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     db: database.kysely,
     useDatabase: createDatabaseAccess(database, maxInFlight, logger, code => metrics?.databaseFailed(code)),
     guard,
-    tombstoneRetention,
+    retention,
   })
   await registerDocuments(app, contract)
   return app

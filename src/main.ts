@@ -38,7 +38,7 @@ async function run(): Promise<void> {
     guard: configureGuard(config, logger),
     maxInFlight: config.MAX_IN_FLIGHT,
     maxEventLoopDelay: config.MAX_EVENT_LOOP_DELAY,
-    tombstoneRetention: retention(config).tombstones,
+    retention: retention(config),
     metrics,
     stopping,
     trustProxy: config.TRUST_PROXY,

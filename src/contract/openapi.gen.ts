@@ -24,7 +24,7 @@ export interface paths {
         /**
          * Create a task
          * @description The server makes the `id` (a UUID, version 7) unless the client sends one of its own. A client that chooses the id can
-         *     repeat the request safely: the second one is 409.
+         *     repeat the request safely, for the second one is 409; one that sends an `Idempotency-Key` gets the first answer again.
          */
         post: operations["createTask"];
         /**
@@ -364,7 +364,7 @@ export interface components {
          * @description The kind of problem, for programs. Codes are never renamed.
          * @enum {string}
          */
-        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "id_in_trash" | "sync_token_expired" | "precondition_failed" | "content_too_large" | "unsupported_media_type" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "overloaded" | "stopping" | "keys_unavailable";
+        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "id_in_trash" | "idempotency_key_in_use" | "idempotency_key_reused" | "sync_token_expired" | "precondition_failed" | "content_too_large" | "unsupported_media_type" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "overloaded" | "stopping" | "keys_unavailable";
         /** @description One broken rule. */
         ValidationError: {
             /**
@@ -392,6 +392,7 @@ export interface components {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 RateLimit: components["headers"]["RateLimit"];
+                "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
                 ETag: components["headers"]["ETag"];
                 [name: string]: unknown;
             };
@@ -453,6 +454,7 @@ export interface components {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 RateLimit: components["headers"]["RateLimit"];
+                "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
                 [name: string]: unknown;
             };
             content: {
@@ -481,12 +483,38 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description A request with the same `Idempotency-Key` is still at work. Nothing was written; try again to get its answer. */
+        KeyInUse: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "Retry-After": components["headers"]["Retry-After"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The user has used this `Idempotency-Key` for another request, of another operation, path, query, condition or body. Nothing was written. */
+        KeyReused: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description The task is not at the revision that the request is meant for. Nothing was changed; `ETag` is the task's current one. */
         PreconditionFailed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 RateLimit: components["headers"]["RateLimit"];
+                "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
                 ETag: components["headers"]["ETag"];
                 [name: string]: unknown;
             };
@@ -584,6 +612,14 @@ export interface components {
         IfMatch: components["schemas"]["EntityTags"];
         /** @description Only if the task's `ETag` is none of these (RFC 9110, 13.1.2); `*` is any. Else a read is answered 304, and a write 412. */
         IfNoneMatch: components["schemas"]["EntityTags"];
+        /**
+         * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
+         *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
+         *     otherwise. Any text of 1 to 255 visible characters that the user has not used for another request, in quotes or without;
+         *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
+         *     not kept: the request may be sent again with the same key.
+         */
+        IdempotencyKey: string;
         /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
         RequestId: components["schemas"]["RequestId"];
     };
@@ -593,6 +629,8 @@ export interface components {
         "X-Request-Id": components["schemas"]["RequestId"];
         /** @description The task's `revision`, quoted, as a strong entity tag. */
         ETag: string;
+        /** @description The answer is that of an earlier request with the same `Idempotency-Key`. Absent where it is not. */
+        "Idempotent-Replayed": "true";
         /** @description After how many seconds to try again. */
         "Retry-After": number;
         /**
@@ -679,6 +717,14 @@ export interface operations {
             header?: {
                 /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
+                 *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
+                 *     otherwise. Any text of 1 to 255 visible characters that the user has not used for another request, in quotes or without;
+                 *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
+                 *     not kept: the request may be sent again with the same key.
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
                 /** @description Whose tasks. */
@@ -698,6 +744,7 @@ export interface operations {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
                     ETag: components["headers"]["ETag"];
                     /** @description The path of the new task. */
                     Location: string;
@@ -713,7 +760,8 @@ export interface operations {
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];
             /**
-             * @description The user has, or had and deleted, a task with this `id`. Nothing was written. With `id_in_trash` restoreTask brings that
+             * @description The user has, or had and deleted, a task with this `id`, or a request with the same `Idempotency-Key` is still at work.
+             *     Nothing was written. With `id_in_trash` restoreTask brings that
              *     task back; a deleted task's `id` is free again once the task is purged.
              */
             409: {
@@ -721,6 +769,9 @@ export interface operations {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    /** @description After how many seconds to try again; with `idempotency_key_in_use` only. */
+                    "Retry-After"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -729,6 +780,7 @@ export interface operations {
             };
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["KeyReused"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
@@ -744,6 +796,14 @@ export interface operations {
             header?: {
                 /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
+                 *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
+                 *     otherwise. Any text of 1 to 255 visible characters that the user has not used for another request, in quotes or without;
+                 *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
+                 *     not kept: the request may be sent again with the same key.
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
                 /** @description Whose tasks. */
@@ -759,6 +819,7 @@ export interface operations {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -770,8 +831,10 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["KeyInUse"];
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["KeyReused"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
@@ -818,6 +881,14 @@ export interface operations {
                 /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
                 /**
+                 * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
+                 *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
+                 *     otherwise. Any text of 1 to 255 visible characters that the user has not used for another request, in quotes or without;
+                 *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
+                 *     not kept: the request may be sent again with the same key.
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /**
                  * @description Write only if the task's `ETag` is one of these (RFC 9110, 13.1.1); `*` is any. Comparison is strong: a weak tag (`W/"1"`)
                  *     never matches. Without the header the last writer wins.
                  */
@@ -846,9 +917,11 @@ export interface operations {
             404: components["responses"]["TaskNotFound"];
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["KeyInUse"];
             412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["KeyReused"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
@@ -861,6 +934,14 @@ export interface operations {
             header?: {
                 /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
+                 *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
+                 *     otherwise. Any text of 1 to 255 visible characters that the user has not used for another request, in quotes or without;
+                 *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
+                 *     not kept: the request may be sent again with the same key.
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /**
                  * @description Write only if the task's `ETag` is one of these (RFC 9110, 13.1.1); `*` is any. Comparison is strong: a weak tag (`W/"1"`)
                  *     never matches. Without the header the last writer wins.
@@ -885,6 +966,7 @@ export interface operations {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     RateLimit: components["headers"]["RateLimit"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -894,9 +976,11 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["TaskNotFound"];
             408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["KeyInUse"];
             412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["KeyReused"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
@@ -909,6 +993,14 @@ export interface operations {
             header?: {
                 /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
+                 *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
+                 *     otherwise. Any text of 1 to 255 visible characters that the user has not used for another request, in quotes or without;
+                 *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
+                 *     not kept: the request may be sent again with the same key.
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /**
                  * @description Write only if the task's `ETag` is one of these (RFC 9110, 13.1.1); `*` is any. Comparison is strong: a weak tag (`W/"1"`)
                  *     never matches. Without the header the last writer wins.
@@ -939,9 +1031,11 @@ export interface operations {
             404: components["responses"]["TaskNotFound"];
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["KeyInUse"];
             412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["KeyReused"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
@@ -954,6 +1048,14 @@ export interface operations {
             header?: {
                 /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
+                 *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
+                 *     otherwise. Any text of 1 to 255 visible characters that the user has not used for another request, in quotes or without;
+                 *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
+                 *     not kept: the request may be sent again with the same key.
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /**
                  * @description Write only if the task's `ETag` is one of these (RFC 9110, 13.1.1); `*` is any. Comparison is strong: a weak tag (`W/"1"`)
                  *     never matches. Without the header the last writer wins.
@@ -983,9 +1085,11 @@ export interface operations {
             404: components["responses"]["TaskNotFound"];
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["KeyInUse"];
             412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["KeyReused"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
@@ -998,6 +1102,14 @@ export interface operations {
             header?: {
                 /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
+                 *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
+                 *     otherwise. Any text of 1 to 255 visible characters that the user has not used for another request, in quotes or without;
+                 *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
+                 *     not kept: the request may be sent again with the same key.
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /**
                  * @description Write only if the task's `ETag` is one of these (RFC 9110, 13.1.1); `*` is any. Comparison is strong: a weak tag (`W/"1"`)
                  *     never matches. Without the header the last writer wins.
@@ -1023,9 +1135,11 @@ export interface operations {
             404: components["responses"]["TaskNotFound"];
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["KeyInUse"];
             412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["KeyReused"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];

@@ -6,7 +6,9 @@ import Negotiator from 'negotiator'
 import type { UseDatabase } from '../database/access.ts'
 import type { Tables } from '../database/tables.ts'
 import type { Guard } from '../guard.ts'
-import { Problem } from '../problem.ts'
+import { fingerprint, once, readKey, type StoredResponse } from '../idempotency/once.ts'
+import { PROBLEM_MEDIA_TYPE, Problem } from '../problem.ts'
+import type { Retention } from '../purge/purge.ts'
 import { hasUnreadBody } from './body.ts'
 import type { Contract, Operation } from './load.ts'
 import type { Input, OperationId } from './types.ts'
@@ -20,8 +22,7 @@ export interface Surroundings {
   db: Kysely<Tables>
   useDatabase: UseDatabase
   guard: Guard
-  /** Milliseconds. */
-  tombstoneRetention: number
+  retention: Retention
 }
 
 /** Registers the contract's operations. */
@@ -65,11 +66,12 @@ export const needsDatabase = ({ responses }: Operation): boolean => responses['5
 
 /** validate, call, reply */
 function handle(operation: Operation, contract: Contract, surroundings: Surroundings) {
-  const { db, useDatabase, tombstoneRetention } = surroundings
+  const { db, useDatabase, retention } = surroundings
   const { operationId } = operation
   const validate = createValidate(operation, contract.validators(operationId), contract.document)
   const handler = contract.handler(operationId) as unknown as (input: Input<OperationId>) => Promise<Answer>
   const run: UseDatabase = needsDatabase(operation) ? useDatabase : work => work()
+  const takesKey = operation.parameters.some(({ name }) => name === 'Idempotency-Key')
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const parts: RequestParts = {
@@ -83,14 +85,40 @@ function handle(operation: Operation, contract: Contract, surroundings: Surround
     validate(parts)
 
     const { path, query, header, requestBody: body } = parts
-    const input = { path, query, header, body, db, tombstoneRetention } as unknown as Input<OperationId>
-    const answer = await run(() => handler(input))
-    if (answer instanceof Problem) throw answer
-    reply.code(answer.status)
-    if (answer.headers !== undefined) reply.headers(answer.headers)
-    if (answer.body === undefined) return reply.send()
-    return reply.header('content-type', 'application/json').send(JSON.stringify(answer.body))
+    const work = async (db: Kysely<Tables>): Promise<StoredResponse> => {
+      const input = { path, query, header, body, db, tombstoneRetention: retention.tombstones }
+      return render(await handler(input as unknown as Input<OperationId>), request)
+    }
+    const key = takesKey ? (header['idempotency-key'] as string | undefined) : undefined
+    const response = await run(() => {
+      if (key === undefined) return work(db)
+      const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = header
+      const keyed = {
+        userId: path.user_id as string,
+        key: readKey(key),
+        fingerprint: fingerprint({ operationId, path, query, ifMatch, ifNoneMatch, body }),
+      }
+      return once(db, keyed, retention.keys, work)
+    })
+    return send(reply, response)
   }
+}
+
+/** An answer as it goes out. */
+function render(answer: Answer, request: FastifyRequest): StoredResponse {
+  if (answer instanceof Problem) {
+    request.problem = answer
+    const headers = { ...answer.headers, 'content-type': PROBLEM_MEDIA_TYPE }
+    return { status: answer.status, headers, body: JSON.stringify(answer.body(request.id)) }
+  }
+  const { status, headers = {}, body } = answer
+  if (body === undefined) return { status, headers, body: null }
+  return { status, headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) }
+}
+
+function send(reply: FastifyReply, { status, headers, body }: StoredResponse): FastifyReply {
+  reply.code(status).headers(headers)
+  return body === null ? reply.send() : reply.send(body)
 }
 
 /** 406 where the caller takes nothing that the operation returns on success. */

@@ -52,8 +52,8 @@ export interface Input<Op extends OperationId> {
 /** The names that a type declares itself, without its index signature. */
 type Declared<T> = keyof { [K in keyof T as string extends K ? never : K]: T[K] }
 
-/** Set for every response by the app, so no handler has to. */
-type HeadersOfTheApp = 'X-Request-Id' | 'RateLimit' | 'RateLimit-Policy'
+/** Set by the app, so no handler has to. */
+type HeadersOfTheApp = 'X-Request-Id' | 'RateLimit' | 'RateLimit-Policy' | 'Idempotent-Replayed'
 
 type ReplyHeaders<R> = R extends { headers: infer H } ? Omit<Pick<H, Declared<H>>, HeadersOfTheApp> : never
 

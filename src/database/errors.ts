@@ -9,6 +9,9 @@ const codeOf = (error: unknown): string | undefined => {
 export const isBadValue = (error: unknown): boolean =>
   ['22021', '22P02', '22003', '22008'].includes(codeOf(error) ?? '')
 
+/** 55P03: somebody else had the lock for longer than `lock_timeout`. */
+export const isLockTimeout = (error: unknown): boolean => codeOf(error) === '55P03'
+
 /** 40001 and 40P01: the transaction was rolled back because of others, and may be tried again. */
 export const isConflict = (error: unknown): boolean => ['40001', '40P01'].includes(codeOf(error) ?? '')
 

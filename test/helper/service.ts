@@ -37,6 +37,8 @@ export interface Service {
   create(user: string, task?: Partial<Task>, headers?: Record<string, string>): Promise<Task>
 }
 
+const HOUR = 3_600_000
+
 export const silent: FastifyBaseLogger = pino({ level: 'silent' })
 
 /** A user whom no other test knows. */
@@ -83,10 +85,7 @@ async function copyOfTemplate(test: Test): Promise<string> {
 interface Options
   extends GuardOptions,
     Partial<
-      Pick<
-        AppOptions,
-        'trustProxy' | 'corsOrigins' | 'maxInFlight' | 'maxEventLoopDelay' | 'tombstoneRetention' | 'stopping'
-      >
+      Pick<AppOptions, 'trustProxy' | 'corsOrigins' | 'maxInFlight' | 'maxEventLoopDelay' | 'retention' | 'stopping'>
     > {
   config?: DatabaseConfig
   logger?: FastifyBaseLogger
@@ -100,7 +99,7 @@ export async function startService(test: Test, options: Options = {}): Promise<S
   const { logger = silent, requestTimeout = 30_000, prepare = true, trustProxy, corsOrigins } = options
   // A machine that is busy with other tests must not turn answers into 503.
   const { maxInFlight = 1000, maxEventLoopDelay = 0, stopping = new AbortController().signal } = options
-  const { tombstoneRetention = 3_600_000 } = options
+  const { retention = { tombstones: HOUR, keys: HOUR } } = options
   const database = await openDatabase(options.config ?? (await sharedDatabase(test)), logger)
   if (prepare) await database.prepare(new AbortController().signal)
   const app = await buildApp({
@@ -110,7 +109,7 @@ export async function startService(test: Test, options: Options = {}): Promise<S
     guard: createGuard(options),
     maxInFlight,
     maxEventLoopDelay,
-    tombstoneRetention,
+    retention,
     stopping,
     trustProxy,
     corsOrigins,

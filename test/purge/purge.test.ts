@@ -10,7 +10,7 @@ const HOUR = 3_600_000
 const retention = { tombstones: 24 * HOUR, keys: HOUR }
 const never = new AbortController().signal
 
-const service = await startService(t, { config: await ownDatabase(t), tombstoneRetention: retention.tombstones })
+const service = await startService(t, { config: await ownDatabase(t), retention })
 const { call, create } = service
 const { kysely } = service.database
 

@@ -4,7 +4,7 @@ import t from 'tap'
 import { randomUser, startService, type Task } from '../helper/service.ts'
 
 const RETENTION = 3_600_000
-const { call, create, database } = await startService(t, { tombstoneRetention: RETENTION })
+const { call, create, database } = await startService(t, { retention: { tombstones: RETENTION, keys: RETENTION } })
 
 const pathOf = (task: Task) => `/api/${task.user_id}/tasks/${task.id}`
 const list = async (user: string, query = '') => (await call('GET', `/api/${user}/tasks?${query}`)).body.data as Task[]

@@ -1,0 +1,69 @@
+/**
+ * Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07): a request with a key is done once, and repetitions get its
+ * answer. Key, write and answer are one transaction: there is no moment at which a crash leaves one without the others.
+ */
+import { createHash } from 'node:crypto'
+import type { Kysely } from 'kysely'
+import type { Tables } from '../database/tables.ts'
+import { Problem } from '../problem.ts'
+import * as keys from './queries.ts'
+
+export type { KeyedRequest, StoredResponse } from './queries.ts'
+
+/** The key itself: quoted, as the draft has it (a string of RFC 8941), or bare. */
+export const readKey = (header: string): string =>
+  header.startsWith('"') ? header.slice(1, -1).replaceAll(/\\(.)/g, '$1') : header
+
+/** What makes a request that request; the order of an object's members does not. */
+export const fingerprint = (request: unknown): string =>
+  createHash('sha256').update(JSON.stringify(request, sortMembers)).digest('base64url')
+
+const sortMembers = (_name: string, value: unknown) =>
+  value !== null && typeof value === 'object' && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+    : value
+
+/**
+ * Does `work` unless a request with the key was done already, within `lifetime` milliseconds; then it is that one's answer.
+ * @param work gets the transaction; an answer that tells of a problem has written nothing
+ * @throws Problem where the key is in use or belongs to another request
+ */
+export async function once(
+  db: Kysely<Tables>,
+  request: keys.KeyedRequest,
+  lifetime: number,
+  work: (db: Kysely<Tables>) => Promise<keys.StoredResponse>,
+): Promise<keys.StoredResponse> {
+  const now = Date.now()
+  const done = await db.transaction().execute(async transaction => {
+    const taken = await keys.take(transaction, request, toTimestamp(now), toTimestamp(now - lifetime))
+    if (taken === 'at work') throw inUse()
+    if (!taken) return undefined
+    const response = await work(transaction)
+    await keys.complete(transaction, request, response)
+    return response
+  })
+  return done ?? replay(await keys.find(db, request), request)
+}
+
+const toTimestamp = (time: number) => new Date(time).toISOString()
+
+function replay(earlier: Awaited<ReturnType<typeof keys.find>>, request: keys.KeyedRequest): keys.StoredResponse {
+  // It was purged since: trying again does the request.
+  if (earlier === undefined) throw inUse()
+  if (earlier.fingerprint !== request.fingerprint) {
+    throw new Problem(
+      'idempotency_key_reused',
+      'This Idempotency-Key belongs to another request. Send a new key with a new request.',
+    )
+  }
+  const { status, headers, body } = earlier.response
+  return { status, headers: { ...headers, 'Idempotent-Replayed': 'true' }, body }
+}
+
+const inUse = () =>
+  new Problem(
+    'idempotency_key_in_use',
+    'A request with this Idempotency-Key is still at work. Try again to get its answer.',
+    { headers: { 'retry-after': '1' } },
+  )
