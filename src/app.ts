@@ -72,7 +72,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const contract = await loadContract(handlers)
   const limits = contract.document['x-limits']
   const requestId = requestIdReader(contract.document.components.schemas.RequestId)
-  const handleError = createErrorHandler(limits, logger)
+  const handleError = createErrorHandler(logger)
   /** The response to each connection's newest request. */
   const newest = new WeakMap<Socket, ServerResponse>()
   /** Of pipelined requests: the response that goes out before. */

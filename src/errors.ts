@@ -10,9 +10,9 @@ import { PROBLEM_MEDIA_TYPE, Problem, routeNotFound } from './problem.ts'
 type Limits = Document['x-limits']
 
 /** Sends a problem, or anything thrown as one; what nobody expected is logged with its stack and tells the client nothing. */
-export function createErrorHandler(limits: Limits, log: FastifyBaseLogger) {
+export function createErrorHandler(log: FastifyBaseLogger) {
   return (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
-    const problem = toProblem(error, request, limits)
+    const problem = toProblem(error, request)
     if (isBug(problem)) log.error({ request_id: request.id, err: problem.cause }, 'unexpected error')
     request.problem = problem
     reply
@@ -28,11 +28,11 @@ const isBug = ({ code, cause }: Problem) =>
   code === 'internal_error' || (code === 'malformed_request' && cause !== undefined)
 
 /** Fastify's own errors are told apart by their codes; outages of the database are Problems already (database/access.ts). */
-function toProblem(error: unknown, request: FastifyRequest, limits: Limits): Problem {
+function toProblem(error: unknown, request: FastifyRequest): Problem {
   if (error instanceof Problem) return error
   switch ((error as { code?: string }).code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new Problem('content_too_large', `A body may have at most ${limits.body_bytes} bytes.`)
+      return new Problem('content_too_large', `A body may have at most ${request.routeOptions.bodyLimit} bytes.`)
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return unsupportedMediaType(request.routeOptions.config.operation)
     case 'FST_ERR_BAD_URL':

@@ -3,6 +3,7 @@
 import * as changes from './changes/handlers.ts'
 import type { Handlers } from './contract/types.ts'
 import * as health from './health/handlers.ts'
+import * as batch from './tasks/batch.ts'
 import * as tasks from './tasks/handlers.ts'
 
 export const handlers: Handlers = {
@@ -13,6 +14,7 @@ export const handlers: Handlers = {
   replaceTask: tasks.replaceTask,
   updateTask: tasks.updateTask,
   deleteTask: tasks.deleteTask,
+  batchTasks: batch.batchTasks,
   completeTask: tasks.completeTask,
   restoreTask: tasks.restoreTask,
   listChanges: changes.listChanges,

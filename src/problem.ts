@@ -45,6 +45,8 @@ export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
   readonly status: (typeof kinds)[Code]['status']
   readonly errors: ValidationError[] | undefined
   readonly headers: Record<string, string>
+  /** Which item of a batch it is about, from 0. */
+  readonly index: number | undefined
 
   /**
    * @param detail what is wrong with this request and what to do about it, for people
@@ -55,13 +57,19 @@ export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
   constructor(
     code: Code,
     detail: string,
-    more: { errors?: ValidationError[]; headers?: Record<string, string>; cause?: unknown } = {},
+    more: { errors?: ValidationError[]; headers?: Record<string, string>; index?: number; cause?: unknown } = {},
   ) {
     super(detail, { cause: more.cause })
     this.code = code
     this.status = kinds[code].status
     this.errors = more.errors
     this.headers = more.headers ?? {}
+    this.index = more.index
+  }
+
+  /** The same problem, of an item of a batch. */
+  ofItem(index: number): Problem<Code> {
+    return new Problem(this.code, `Item ${index}: ${this.message}`, { headers: this.headers, index })
   }
 
   /** The body as the contract has it; `requestId` names the occurrence. */
@@ -73,6 +81,7 @@ export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
       detail: this.message,
       instance: `/requests/${encodeURIComponent(requestId)}`,
       code: this.code,
+      ...(this.index !== undefined && { index: this.index }),
       ...(this.errors && { errors: this.errors }),
     }
   }

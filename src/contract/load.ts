@@ -25,7 +25,9 @@ export interface Operation {
   parameters: { name: string; in: 'path' | 'query' | 'header'; schema: Schema }[]
   /** Its own, or the whole document's; empty where anybody may call it. */
   security: Record<string, string[]>[]
-  requestBody?: { content: Record<string, unknown> }
+  /** How large its body may be, where that is not the limit for all. */
+  'x-body-bytes'?: number
+  requestBody?: { content: Record<string, { schema: Schema }> }
   responses: Record<string, { content?: Record<string, unknown>; headers?: Record<string, unknown> }>
 }
 
@@ -65,7 +67,7 @@ export async function loadContract(handlers: Handlers): Promise<Contract> {
   const ajv = createAjv()
   const api = new OpenAPIBackend({
     // openapi-backend dereferences the document in place.
-    definition: structuredClone(document),
+    definition: withoutMappings(document),
     handlers: handlers as unknown as Record<string, () => unknown>,
     strict: true,
     // Its own check of the document knows OpenAPI 3.0 at most, and response validators are not used here: quick
@@ -84,9 +86,13 @@ export async function loadContract(handlers: Handlers): Promise<Contract> {
   }
 }
 
+/** A copy without the discriminators' mappings: Ajv reads the values from the schemas, and refuses a mapping beside them. */
+const withoutMappings = (document: unknown) =>
+  JSON.parse(JSON.stringify(document, (name, value) => (name === 'mapping' ? undefined : value)))
+
 /** The dialect of OpenAPI 3.1. `verbose`, because error messages quote the schema and the value. */
 export function createAjv(): Ajv2020 {
-  const ajv = new Ajv2020({ strict: false, allErrors: true, verbose: true, useDefaults: true })
+  const ajv = new Ajv2020({ strict: false, allErrors: true, verbose: true, useDefaults: true, discriminator: true })
   addFormats.default(ajv)
   ajv.addKeyword(WELL_FORMED)
   return ajv

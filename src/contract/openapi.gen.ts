@@ -38,6 +38,34 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/{user_id}/tasks/batch": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description Whose tasks. */
+                user_id: components["parameters"]["UserId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Do several writes at once
+         * @description Up to 100 writes in one transaction, one after another: all of them are done, or none. Each item is what the operation of its
+         *     name would be, and later items see what earlier ones did. An item that fails ends it: the problem is that item's, and
+         *     `index` says which it is. One `Idempotency-Key` covers the whole. The body may have 1 MiB.
+         */
+        post: operations["batchTasks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/{user_id}/tasks/{id}": {
         parameters: {
             query?: never;
@@ -322,6 +350,71 @@ export interface components {
             /** @description Whether it is done. */
             completed?: boolean;
         };
+        /** @description Writes to be done together. */
+        Batch: {
+            /** @description The writes, in the order in which they are done. */
+            items: components["schemas"]["BatchItem"][];
+        };
+        /** @description One write; `action` says which. */
+        BatchItem: components["schemas"]["BatchCreate"] | components["schemas"]["BatchUpdate"] | components["schemas"]["BatchComplete"] | components["schemas"]["BatchDelete"];
+        /** @description As createTask. */
+        BatchCreate: {
+            /**
+             * @description Which write it is. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            action: "create";
+            task: components["schemas"]["TaskCreate"];
+        };
+        /** @description As updateTask. */
+        BatchUpdate: {
+            /**
+             * @description Which write it is. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            action: "update";
+            id: components["schemas"]["TaskIdInput"];
+            revision?: components["schemas"]["ExpectedRevision"];
+            changes: components["schemas"]["TaskUpdate"];
+        };
+        /** @description As completeTask; without `completed` it toggles. */
+        BatchComplete: {
+            /**
+             * @description Which write it is. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            action: "complete";
+            id: components["schemas"]["TaskIdInput"];
+            revision?: components["schemas"]["ExpectedRevision"];
+            /** @description What it shall be. */
+            completed?: boolean;
+        };
+        /** @description As deleteTask. */
+        BatchDelete: {
+            /**
+             * @description Which write it is. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            action: "delete";
+            id: components["schemas"]["TaskIdInput"];
+            revision?: components["schemas"]["ExpectedRevision"];
+        };
+        /**
+         * Format: int64
+         * @description Only if the task is at this revision, as `If-Match` has it; 412 otherwise.
+         */
+        ExpectedRevision: number;
+        /** @description What a batch did. */
+        BatchResult: {
+            /** @description One result for each item, in the same order. */
+            data: components["schemas"]["BatchItemResult"][];
+        };
+        /** @description What one item did. */
+        BatchItemResult: {
+            id: components["schemas"]["TaskId"];
+            /** @description The task after this item; null where the item deleted it. */
+            task: components["schemas"]["Task"] | null;
+        };
         /** @description What the task shall be. */
         TaskCompletion: {
             /** @description Whether it is done. */
@@ -357,6 +450,11 @@ export interface components {
              */
             instance: string;
             code: components["schemas"]["ProblemCode"];
+            /**
+             * Format: int32
+             * @description Which item of a batch it is about, counted from 0; only where an item of batchTasks failed.
+             */
+            index?: number;
             /** @description Every broken rule, with `validation_failed` only; where there are more than fit, `detail` says how many there are. */
             errors?: components["schemas"]["ValidationError"][];
         };
@@ -483,6 +581,25 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /**
+         * @description The user has, or had and deleted, a task with this `id`, or a request with the same `Idempotency-Key` is still at work.
+         *     Nothing was written. With `id_in_trash` restoreTask brings that
+         *     task back; a deleted task's `id` is free again once the task is purged.
+         */
+        Conflict: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                /** @description After how many seconds to try again; with `idempotency_key_in_use` only. */
+                "Retry-After"?: number;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description A request with the same `Idempotency-Key` is still at work. Nothing was written; try again to get its answer. */
         KeyInUse: {
             headers: {
@@ -522,7 +639,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body is larger than 64 KiB. */
+        /** @description The body is larger than 64 KiB; for batchTasks 1 MiB. */
         ContentTooLarge: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -759,25 +876,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];
-            /**
-             * @description The user has, or had and deleted, a task with this `id`, or a request with the same `Idempotency-Key` is still at work.
-             *     Nothing was written. With `id_in_trash` restoreTask brings that
-             *     task back; a deleted task's `id` is free again once the task is purged.
-             */
-            409: {
-                headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
-                    /** @description After how many seconds to try again; with `idempotency_key_in_use` only. */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            409: components["responses"]["Conflict"];
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["KeyReused"];
@@ -832,6 +931,63 @@ export interface operations {
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["KeyInUse"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["KeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    batchTasks: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
+                 *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
+                 *     otherwise. Any text of 1 to 255 visible characters that the user has not used for another request, in quotes or without;
+                 *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
+                 *     not kept: the request may be sent again with the same key.
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description Whose tasks. */
+                user_id: components["parameters"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Batch"];
+            };
+        };
+        responses: {
+            /** @description Everything is done. One result for each item, in the same order. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["TaskNotFound"];
+            406: components["responses"]["NotAcceptable"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["PreconditionFailed"];
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["KeyReused"];
@@ -1266,6 +1422,7 @@ export interface defaults {
     listTasks: { query: "deleted" | "sort" | "limit"; body: never };
     createTask: { query: never; body: "completed" };
     deleteTasks: { query: never; body: never };
+    batchTasks: { query: never; body: never };
     getTask: { query: never; body: never };
     replaceTask: { query: never; body: never };
     updateTask: { query: never; body: never };

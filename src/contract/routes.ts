@@ -36,6 +36,7 @@ export function registerOperations(app: FastifyInstance, contract: Contract, sur
       method,
       url,
       config: { operation },
+      bodyLimit: operation['x-body-bytes'] ?? contract.document['x-limits'].body_bytes,
       onRequest: [...(operation.security.length > 0 ? [surroundings.guard] : []), requireAcceptable(operation)],
       handler: handle(operation, contract, surroundings),
     })

@@ -34,9 +34,11 @@ export function createValidate(operation: Operation, validators: ValidateFunctio
   const { Problem, ValidationError } = document.components.schemas
   const mostErrors = Problem.properties.errors.maxItems
   const longestPlace = ValidationError.properties.name.maxLength
+  const longest = longestLists(operation)
 
   return parts => {
     for (const { name, schema } of query) convert(parts.query, name, schema)
+    refuseLongLists(parts.requestBody, longest)
     const errors: ValidationError[] = []
     for (const validate of validators) {
       if (!validate(parts))
@@ -51,6 +53,23 @@ export function createValidate(operation: Operation, validators: ValidateFunctio
       })
     }
     if (errors.length > 0) throw validationFailed(errors, mostErrors)
+  }
+}
+
+/** The lists in an operation's body, and how many items each may have. */
+function longestLists({ requestBody }: Operation): [name: string, most: number][] {
+  const { properties = {} } = requestBody?.content['application/json']?.schema ?? {}
+  const schemas = Object.entries(properties as Record<string, Schema>)
+  return schemas.flatMap(([name, { maxItems }]) => (maxItems === undefined ? [] : [[name, maxItems as number]]))
+}
+
+/** Of a list that is too long nothing else is told: to look at each item would cost the server more than it costs the caller. */
+function refuseLongLists(body: unknown, lists: [name: string, most: number][]): void {
+  for (const [name, most] of lists) {
+    const list = (body as Raw | null | undefined)?.[name]
+    if (!Array.isArray(list) || list.length <= most) continue
+    const detail = `must have at most ${most} items, has ${list.length}`
+    throw validationFailed([{ in: 'body', pointer: `/${name}`, code: 'too_long', detail }], 1)
   }
 }
 
@@ -74,11 +93,12 @@ function convert(query: Raw, name: string, schema: Schema): void {
 type Place = Pick<ValidationError, 'in' | 'pointer' | 'name'>
 
 function describe(error: ErrorObject, longestPlace: number): ValidationError {
-  const { missingProperty, additionalProperty } = error.params as {
+  const { missingProperty, additionalProperty, tag } = error.params as {
     missingProperty?: string
     additionalProperty?: string
+    tag?: string
   }
-  const extra = missingProperty ?? additionalProperty
+  const extra = missingProperty ?? additionalProperty ?? tag
   const path = extra === undefined ? error.instancePath : `${error.instancePath}/${escapePointer(extra)}`
   return { ...place(path, longestPlace), ...sentence(error) }
 }
@@ -115,6 +135,12 @@ function sentence(error: ErrorObject): Pick<ValidationError, 'code' | 'detail'> 
       return { code: 'too_short', detail: `must have at least ${characters(params.limit)}, has ${lengthOf(data)}` }
     case 'maxLength':
       return { code: 'too_long', detail: `must have at most ${characters(params.limit)}, has ${lengthOf(data)}` }
+    case 'minItems':
+      return { code: 'too_short', detail: `must have at least ${params.limit} item, has ${(data as unknown[]).length}` }
+    case 'discriminator':
+      return params.tagValue === undefined
+        ? { code: 'required', detail: 'is required' }
+        : { code: 'not_a_choice', detail: `must be one of ${choices(parentSchema as Schema, params.tag).join(', ')}` }
     case 'minimum':
       return { code: 'too_small', detail: `must be at least ${params.limit}` }
     case 'maximum':
@@ -127,3 +153,9 @@ function sentence(error: ErrorObject): Pick<ValidationError, 'code' | 'detail'> 
       return { code: 'wrong_format', detail: `${(parentSchema as Schema)['x-pattern-sentence'] ?? error.message}` }
   }
 }
+
+/** The values of the member that tells the alternatives of a schema apart. */
+const choices = ({ oneOf }: Schema, tag: string) =>
+  (oneOf as { properties: Record<string, { enum: string[] }> }[]).flatMap(
+    ({ properties }) => properties[tag]?.enum ?? [],
+  )

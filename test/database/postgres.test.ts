@@ -9,8 +9,9 @@ import { layWire, type Wire } from '../helper/wire.ts'
 const isWaiting = (line: Record<string, unknown>) => line.msg === 'the database is not there yet; waiting for it'
 
 /** The service at the end of a wire, with a single connection to lose. */
+/** One connection, and nobody but the test who uses it. */
 const runBehind = (test: Test, { url }: Wire): Promise<Running> =>
-  runMain(test, { DATABASE_URL: url, DATABASE_POOL_SIZE: '1', LOG_LEVEL: 'debug' })
+  runMain(test, { DATABASE_URL: url, DATABASE_POOL_SIZE: '1', PURGE_INTERVAL: '0', LOG_LEVEL: 'debug' })
 
 t.test('a PostgreSQL that is not there is said once and waited for', async t => {
   const { url } = await layWire(t, await ownDatabase(t))

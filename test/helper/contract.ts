@@ -27,11 +27,16 @@ const compiled = new Map<Schema, ValidateFunction>()
 
 const problem = operations[0]?.responses['400'] as DeclaredResponse
 
+const parameters = (path: string) => path.split('{').length
+
 /** The operation that a request is for, if any; HEAD is its GET. */
 export function operationOf(method: string, path: string): Operation | undefined {
   const wanted = method === 'HEAD' ? 'get' : method.toLowerCase()
   const pathname = path.split('?', 1)[0] as string
-  return operations.find(operation => operation.method === wanted && template(operation.path).test(pathname))
+  const candidates = operations.filter(({ path }) => template(path).test(pathname))
+  // As a router does: a path without a parameter before one with it.
+  const best = candidates.toSorted((a, b) => parameters(a.path) - parameters(b.path))[0]?.path
+  return candidates.find(operation => operation.path === best && operation.method === wanted)
 }
 
 const template = (path: string) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`)
@@ -110,6 +115,7 @@ const bodies: Partial<Record<OperationId, unknown>> = {
   createTask: { title: 'T' },
   replaceTask: { title: 'T', description: null, completed: false },
   updateTask: {},
+  batchTasks: { items: [{ action: 'create', task: { title: 'T' } }] },
 }
 
 /** A query for each operation that needs one. */

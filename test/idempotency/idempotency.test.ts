@@ -44,6 +44,11 @@ const writes: Record<string, Write> = {
     prepare: user => create(user, { completed: true }),
     send: (task, headers) => call('DELETE', `${tasksPath(task.user_id)}?completed=true`, undefined, headers),
   },
+  batchTasks: {
+    prepare: create,
+    send: ({ user_id, id }, headers) =>
+      call('POST', `${tasksPath(user_id)}/batch`, { items: [{ action: 'complete', id }] }, headers),
+  },
   restoreTask: {
     prepare: createDeleted,
     send: (task, headers) => call('POST', `${pathOf(task)}/restore`, undefined, headers),
