@@ -55,7 +55,12 @@ t.test('figures of requests, process and database, on a port of their own', asyn
 t.test('what the connections to PostgreSQL do', async t => {
   const wire = await layWire(t, await ownDatabase(t))
   await wire.resume()
-  const { origin, logged } = await runMain(t, { DATABASE_URL: wire.url, DATABASE_POOL_SIZE: '1', METRICS_PORT: '0' })
+  const { origin, logged } = await runMain(t, {
+    DATABASE_URL: wire.url,
+    DATABASE_POOL_SIZE: '1',
+    PURGE_INTERVAL: '0',
+    METRICS_PORT: '0',
+  })
   const { msg } = await logged(line => line.msg.startsWith('metrics on '))
   await untilHealthy(origin)
   const text = await (await fetch(msg.replace('metrics on ', ''))).text()

@@ -1,4 +1,4 @@
-/** The README's tour prints what the README says. */
+/** What the documents show is what the service prints. */
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
@@ -14,17 +14,26 @@ const hasCurl = await run('curl', ['--version']).then(
 /** What differs from run to run. */
 const withoutTimes = (text: string) => text.replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>')
 const withoutRequestIds = (text: string) => text.replaceAll(/\/requests\/[0-9a-f-]{36}/g, '/requests/<id>')
-const comparable = (text: string) => withoutRequestIds(withoutTimes(text.trim()))
+const withoutTokens = (text: string) => text.replaceAll(/"next":"[\w-]+"/g, '"next":"<token>"')
+const comparable = (text: string) => withoutTokens(withoutRequestIds(withoutTimes(text.trim())))
 
-t.test('the tour', { skip: !hasCurl && !process.env.CI && 'needs curl' }, async t => {
-  const { origin } = await startService(t)
-  const user = randomUser()
-  const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
-  const steps = [...readme.matchAll(/```console\n\$ (.+)\n([^`]*)```/g)]
-  t.ok(steps.length >= 7)
-  for (const [, command = '', printed = ''] of steps) {
-    const here = command.replaceAll('http://127.0.0.1:3000', origin).replaceAll('/alice/', `/${user}/`)
-    const { stdout } = await run('sh', ['-c', here])
-    t.equal(comparable(stdout.replaceAll(user, 'alice')), comparable(printed), command)
-  }
-})
+const tokenIn = (text: string) => /"next":"([\w-]+)"/.exec(text)?.[1]
+
+for (const file of ['README.md', 'docs/clients.md']) {
+  t.test(file, { skip: !hasCurl && !process.env.CI && 'needs curl' }, async t => {
+    const { origin } = await startService(t)
+    const user = randomUser()
+    const text = await readFile(new URL(`../${file}`, import.meta.url), 'utf8')
+    const steps = [...text.matchAll(/```console\n\$ (.+)\n([^`]*)```/g)]
+    t.ok(steps.length >= 7)
+    // A token is one user's: what the page says and what this run got.
+    const tokens: [string, string][] = []
+    for (const [, command = '', printed = ''] of steps) {
+      let here = command.replaceAll('http://127.0.0.1:3000', origin).replaceAll('/alice/', `/${user}/`)
+      for (const [said, got] of tokens) here = here.replaceAll(said, got)
+      const { stdout } = await run('sh', ['-c', here])
+      t.equal(comparable(stdout.replaceAll(user, 'alice')), comparable(printed), command)
+      tokens.push([tokenIn(printed) ?? 'none', tokenIn(stdout) ?? 'none'])
+    }
+  })
+}

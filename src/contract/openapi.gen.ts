@@ -625,7 +625,10 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The task is not at the revision that the request is meant for. Nothing was changed; `ETag` is the task's current one. */
+        /**
+         * @description The task is not at the revision that the request is meant for. Nothing was changed; `ETag` is the task's current one; in a
+         *     batch the one that earlier items would have given it.
+         */
         PreconditionFailed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
