@@ -156,6 +156,4 @@ function sentence(error: ErrorObject): Pick<ValidationError, 'code' | 'detail'> 
 
 /** The values of the member that tells the alternatives of a schema apart. */
 const choices = ({ oneOf }: Schema, tag: string) =>
-  (oneOf as { properties: Record<string, { enum: string[] }> }[]).flatMap(
-    ({ properties }) => properties[tag]?.enum ?? [],
-  )
+  (oneOf as { properties: Record<string, Schema> }[]).flatMap(({ properties }) => (properties[tag] as Schema).enum)

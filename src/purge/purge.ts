@@ -24,19 +24,18 @@ export interface Purged {
 }
 
 /**
- * Purges until nothing is left that is too old, or `signal` aborts.
- * @param progress gets the sum so far after each chunk
+ * Purges until nothing is left that is too old, or `signal` aborts. It may end anywhere: each chunk stands for itself.
+ * @param options.progress gets the sum so far after each chunk
  */
 export async function purge(
   db: Kysely<Tables>,
   retention: Retention,
-  signal: AbortSignal,
-  progress: (purged: Purged) => void = () => undefined,
+  { signal, progress }: { signal?: AbortSignal; progress?: (purged: Purged) => void } = {},
 ): Promise<Purged> {
   const purged = { tombstones: 0, keys: 0 }
   const [tombstonesBefore, keysBefore] = [ago(retention.tombstones), ago(retention.keys)]
   let more = true
-  while (more && !signal.aborted) {
+  while (more && !signal?.aborted) {
     await queries.keep(db, ago(-LEASE))
     const users = await queries.findTombstones(db, tombstonesBefore, CHUNK)
     for (const [user, ids] of users) {
@@ -45,7 +44,7 @@ export async function purge(
     const keys = await queries.removeKeys(db, keysBefore, CHUNK)
     purged.keys += keys
     more = users.size > 0 || keys > 0
-    if (more) progress({ ...purged })
+    if (more) progress?.({ ...purged })
   }
   return purged
 }
@@ -61,7 +60,7 @@ export async function purgePeriodically(
   while (!signal.aborted) {
     try {
       if (await queries.claim(db, ago(0), ago(-interval))) {
-        const purged = await purge(db, retention, signal)
+        const purged = await purge(db, retention, { signal })
         await queries.keep(db, ago(-interval))
         if (purged.tombstones + purged.keys > 0) log.info(purged, 'purged what was too old')
       } else log.debug('purging is done elsewhere, or was not long ago')

@@ -8,7 +8,6 @@ import { ownDatabase, randomUser, startService, type Task } from '../helper/serv
 
 const HOUR = 3_600_000
 const retention = { tombstones: 24 * HOUR, keys: HOUR }
-const never = new AbortController().signal
 
 const service = await startService(t, { config: await ownDatabase(t), retention })
 const { call, create } = service
@@ -50,10 +49,17 @@ t.test('tombstones past their retention go, and nothing else', async t => {
   const live = await create(user)
   const old = await createTombstone(user, retention.tombstones + 1000)
   const young = await createTombstone(user, retention.tombstones - 60_000)
-  t.match(await purge(kysely, retention, never), { tombstones: 1 })
+  t.match(await purge(kysely, retention), { tombstones: 1 })
   t.same(new Set((await rowsOf(user)).map(({ id }) => id)), new Set([live.id, young.id]))
-  t.match(await purge(kysely, retention, never), { tombstones: 0 })
+  t.match(await purge(kysely, retention), { tombstones: 0 })
   t.equal((await call('POST', `/api/${user}/tasks`, { id: old.id, title: 'T' })).status, 201, 'the id is free again')
+})
+
+t.test('a tombstone that was restored since it was found stays', async t => {
+  const user = randomUser()
+  const task = await create(user)
+  t.equal(await queries.removeTombstones(kysely, user, [task.id], ago(0)), 0)
+  t.equal((await call('GET', pathOf(task))).status, 200)
 })
 
 t.test('a token from before a purged deletion is 410, one from after it is not', async t => {
@@ -64,7 +70,7 @@ t.test('a token from before a purged deletion is 410, one from after it is not',
   await createTombstone(user, retention.tombstones + 1000)
   const after = (await changes(user)).body.next
   t.equal((await changes(user, before)).status, 200)
-  await purge(kysely, retention, never)
+  await purge(kysely, retention)
   for (const token of [before, early]) {
     const { status, body } = await changes(user, token)
     t.match([status, body.code], [410, 'sync_token_expired'])
@@ -82,7 +88,7 @@ t.test('a snapshot during which a deletion is purged has to be begun again', asy
   const { body } = await call('GET', `/api/${user}/changes?limit=1`)
   t.equal(body.has_more, true)
   await createTombstone(user, retention.tombstones + 1000)
-  await purge(kysely, retention, never)
+  await purge(kysely, retention)
   t.equal((await changes(user, body.next)).status, 410)
 })
 
@@ -90,7 +96,7 @@ t.test('keys past their time go', async t => {
   const user = randomUser()
   await createKey(user, 'old', retention.keys + 1000)
   await createKey(user, 'young', retention.keys - 60_000)
-  t.match(await purge(kysely, retention, never), { keys: 1 })
+  t.match(await purge(kysely, retention), { keys: 1 })
   const keys = await kysely.selectFrom('idempotency_key').select('key').where('user_id', '=', user).execute()
   t.same(keys, [{ key: 'young' }])
 })
@@ -103,7 +109,7 @@ t.test('many of many users go, in chunks that are reported', async t => {
   await createTombstone(one, 2 * retention.tombstones)
   await createTombstone(other, 2 * retention.tombstones)
   const reports: unknown[] = []
-  await purge(kysely, retention, never, purged => reports.push(purged))
+  await purge(kysely, retention, { progress: purged => reports.push(purged) })
   t.same(reports, [
     { tombstones: 2, keys: 500 },
     { tombstones: 2, keys: 600 },
