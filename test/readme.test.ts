@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { contract } from './helper/contract.ts'
 import { randomUser, startService } from './helper/service.ts'
 
 const run = promisify(execFile)
@@ -37,3 +38,9 @@ for (const file of ['README.md', 'docs/clients.md']) {
     }
   })
 }
+
+t.test('the conventions name every code of the contract', async t => {
+  const text = await readFile(new URL('../docs/api-conventions.md', import.meta.url), 'utf8')
+  const { ProblemCode } = contract.document.components.schemas
+  for (const code of ProblemCode.enum) t.match(text, `\`${code}\``)
+})

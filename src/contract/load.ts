@@ -38,6 +38,7 @@ export interface Document {
     schemas: {
       UserId: Schema
       RequestId: { pattern: string; maxLength: number }
+      ProblemCode: { enum: string[] }
       Problem: { properties: { errors: { maxItems: number } } }
       ValidationError: { properties: { name: { maxLength: number } } }
     }
