@@ -1,6 +1,7 @@
 /**
- * `npm run chaos [-- --seconds 120] [--seed N] [--control NAME]`: ten workers on twenty tasks, two servers, one PostgreSQL, and
- * faults at random. Fails where the history of a task is not linearizable, an acknowledged write is gone, or a task is there twice.
+ * `npm run chaos [-- --seconds 120] [--seed N] [--control NAME]`: ten workers on twenty tasks, one client that follows the changes,
+ * two servers, one PostgreSQL, and faults at random. Fails where the history of a task is not linearizable, an acknowledged
+ * write is gone, a repeated request was done twice, a task is there twice, or the follower has other tasks than the service.
  * A control makes such a failure on purpose, and succeeds where it is found.
  */
 import { randomInt, randomUUID } from 'node:crypto'
@@ -11,8 +12,11 @@ import { startCluster } from '../test/helper/cluster.ts'
 import { layWire } from '../test/helper/wire.ts'
 import { findContradiction } from './chaos/checker.ts'
 import { faults, type Surroundings } from './chaos/faults.ts'
+import { createFollower } from './chaos/follower.ts'
+import { createHistory, type History } from './chaos/history.ts'
 import { createRandom } from './chaos/random.ts'
-import { createWorkload, type Workload } from './chaos/workload.ts'
+import { createRequests } from './chaos/requests.ts'
+import { createWorkload } from './chaos/workload.ts'
 import { heedSignals } from './interrupt.ts'
 import { startServer } from './server.ts'
 
@@ -23,9 +27,11 @@ const SERVERS = 2
 const FAULT_PAUSE = 4_000
 const PROGRESS_INTERVAL = 10_000
 
-/** What a control does to the database from time to time; the first lies to the checker instead. */
+/** What a control does to the database from time to time; the first two lie to the checker instead. */
 const controls: Record<string, string | undefined> = {
   'ack-before-commit': undefined,
+  'blind-write': undefined,
+  'forget-keys': 'delete from idempotency_key where user_id = $1',
   'drop-row':
     'delete from task where id = (select id from task where user_id = $1 and deleted_at is null order by random() limit 1)',
   'double-row': `insert into task select user_id, gen_random_uuid(), title, description, completed, completed_at, created_at, updated_at, revision
@@ -80,25 +86,31 @@ async function run(): Promise<string[]> {
   const random = createRandom(seed)
   // Only replacements: what is overwritten without having been seen is no contradiction.
   const lies = createRandom(seed + 1)
-  const workload = createWorkload(() => servers.map(({ origin }) => origin), user, TASKS, {
+  const history = createHistory()
+  const requests = createRequests(() => servers.map(({ origin }) => origin), history.findings)
+  const workload = createWorkload(requests, history, user, TASKS, {
     claims: ({ kind }) => control === 'ack-before-commit' && kind === 'replace' && lies.below(50) === 0,
+    isBlind: control === 'blind-write',
   })
+  const follower = createFollower(requests, history, user)
   const ending = new AbortController()
   const workers = Array.from({ length: WORKERS }, (_, index) =>
     workload.work(createRandom(seed + 2 + index), ending.signal),
   )
+  const following = follower.follow(ending.signal)
   const surroundings = { cluster, wire, servers, start, complain: (complaint: string) => complaints.push(complaint) }
-  const struck = await strike(surroundings, random, user, workload)
+  const struck = await strike(surroundings, random, user, history)
   ending.abort()
-  await Promise.all(workers)
-  await settle(workload, cluster.url)
+  await Promise.all([following, ...workers])
+  await settle(cluster.url)
+  history.closeUnknown()
+  await follower.finish(await workload.readAll())
 
-  console.log(
-    `${workload.count.operations} operations on ${workload.histories.size} tasks, ${workload.count.unknown} of unknown outcome`,
-  )
+  const { count, operations, findings } = history
+  console.log(`${count.operations} operations on ${operations.size} tasks, ${count.unknown} of unknown outcome`)
   for (const [name, count] of Object.entries(struck)) console.log(`${count} x ${name}`)
   for (const server of servers.splice(0)) complaints.push(...(await server.stop()))
-  return [...workload.findings, ...complaints.filter(isUnexpected), ...contradictions(workload)]
+  return [...findings, ...complaints.filter(isUnexpected), ...contradictions(history)]
 }
 
 /** One fault after another until the time is over; returns how often each struck. */
@@ -106,7 +118,7 @@ async function strike(
   surroundings: Surroundings,
   random: ReturnType<typeof createRandom>,
   user: string,
-  { count }: Workload,
+  { count }: History,
 ) {
   const struck: Record<string, number> = {}
   const end = performance.now() + seconds * 1000
@@ -135,15 +147,13 @@ async function administer(url: string, statement: string, user: string): Promise
   await client.end()
 }
 
-/** Once no statement is at work any more, what is unknown has happened or never will; then everything is read a last time. */
-async function settle(workload: Workload, url: string): Promise<void> {
+/** Once no statement is at work any more, what is unknown has happened or never will. */
+async function settle(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   const atWork = `select from pg_stat_activity where application_name = 'task-service' and state <> 'idle'`
   while ((await client.query(atWork)).rowCount !== 0) await sleep(50)
   await client.end()
-  workload.closeUnknown()
-  await workload.readAll()
 }
 
 /** Outages are logged as errors, and here they are wanted. */
@@ -151,8 +161,8 @@ function isUnexpected(complaint: string): boolean {
   return !complaint.includes('the database does not answer')
 }
 
-function contradictions({ histories }: Workload): string[] {
-  return [...histories].flatMap(([id, history]) => {
+function contradictions({ operations }: History): string[] {
+  return [...operations].flatMap(([id, history]) => {
     const operation = findContradiction(history)
     return operation === undefined ? [] : [`${id}: nothing explains ${JSON.stringify(operation)}`]
   })

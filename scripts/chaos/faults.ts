@@ -51,7 +51,7 @@ export const faults: Record<string, Fault> = {
   },
   async 'answers of commits lost'({ wire }, random) {
     // The tag of a statement that wrote; `SELECT` answers reads.
-    wire.cutAt('answer', random.pick(['INSERT 0 1', 'SELECT 1']))
+    wire.cutAt('answer', random.pick(['INSERT 0 1', 'SELECT 1', 'COMMIT']))
     await sleep(200 + random.below(500))
     wire.cutAt('answer', 'nothing is answered like this')
   },
