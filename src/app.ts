@@ -30,7 +30,7 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     /** The problem that was sent in answer, for the log. */
-    problem: Problem | null
+    problem: Pick<Problem, 'code' | 'cause'> | null
   }
 }
 

@@ -67,9 +67,9 @@ export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
     this.index = more.index
   }
 
-  /** The same problem, of an item of a batch. */
+  /** The same problem, of an item of a batch; without the headers, which are about what the batch has undone. */
   ofItem(index: number): Problem<Code> {
-    return new Problem(this.code, `Item ${index}: ${this.message}`, { headers: this.headers, index })
+    return new Problem(this.code, `Item ${index}: ${this.message}`, { index })
   }
 
   /** The body as the contract has it; `requestId` names the occurrence. */

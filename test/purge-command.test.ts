@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { type DatabaseConfig, openDatabase } from '../src/database/open.ts'
-import { environment, runMain } from './helper/process.ts'
+import { environment, runMain, untilHealthy } from './helper/process.ts'
 import { ownDatabase, randomUser, silent } from './helper/service.ts'
 
 const { DATABASE_URL: _, ...inherited } = process.env
@@ -59,6 +59,8 @@ t.test('a server purges by itself', async t => {
 t.test('with PURGE_INTERVAL=0 it does not', async t => {
   const config = await databaseWithTombstone(t)
   const service = await runMain(t, { ...environment(config), TOMBSTONE_RETENTION: '10', PURGE_INTERVAL: '0' })
+  // The first thing that a server does with its database, once that is ready, is to purge.
+  await untilHealthy(service.origin)
   t.match(await service.end('SIGTERM'), { code: 0 })
   const database = await openDatabase(config, silent)
   t.equal((await database.kysely.selectFrom('task').select('id').execute()).length, 1)

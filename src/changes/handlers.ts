@@ -1,5 +1,6 @@
 /** The change feed: what a client has to learn since it last asked. */
 import type { Handler } from '../contract/types.ts'
+import { validationFailed } from '../contract/validate.ts'
 import { Problem } from '../problem.ts'
 import type { Task } from '../tasks/queries.ts'
 import * as changes from './queries.ts'
@@ -35,11 +36,9 @@ const toChange = (task: Task) => {
 }
 
 const unknownToken = () =>
-  new Problem('validation_failed', '1 rule is broken; see errors.', {
-    errors: [
-      { in: 'query', name: 'since', code: 'wrong_format', detail: 'must be a token of this user, as it was given' },
-    ],
-  })
+  validationFailed([
+    { in: 'query', name: 'since', code: 'wrong_format', detail: 'must be a token of this user, as it was given' },
+  ])
 
 const expiredToken = () =>
   new Problem('sync_token_expired', 'Deletions since this token are no longer known. Start again without since.')

@@ -33,12 +33,13 @@ export interface Operation {
 
 /** The parts of the contract's document that this service reads beside the operations. */
 export interface Document {
-  'x-limits': { body_bytes: number; header_bytes: number }
+  'x-limits': { body_bytes: number; header_bytes: number; members: number }
   components: {
     schemas: {
       UserId: Schema
       RequestId: { pattern: string; maxLength: number }
       ProblemCode: { enum: string[] }
+      Deletion: { properties: { deleted: { maximum: number } } }
       Problem: { properties: { errors: { maxItems: number } } }
       ValidationError: { properties: { name: { maxLength: number } } }
     }

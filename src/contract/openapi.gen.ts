@@ -29,8 +29,8 @@ export interface paths {
         post: operations["createTask"];
         /**
          * Delete all completed tasks
-         * @description Deletes every task that the filter selects, all of them or none, and says how many there were. They are in the
-         *     trash then. Without the filter it is 400: nothing deletes a whole list by accident.
+         * @description Deletes the tasks that the filter selects, at most 10,000 of them at a time, and says how many there were; call it again while
+         *     `has_more`. They are in the trash then. Without the filter it is 400: nothing deletes a whole list by accident.
          */
         delete: operations["deleteTasks"];
         options?: never;
@@ -182,7 +182,7 @@ export interface paths {
         /**
          * List what has changed
          * @description Every task that has changed since the position of a token, once, as it is now, in the order of revisions; a deleted one
-         *     without its content. Nothing is ever left out: a token's position has no gaps that are filled later. Without `since` it
+         *     without its content. Nothing is left out: a token's position has no gaps that are filled later. Without `since` it
          *     is a snapshot of all live tasks, which ends in a token, too.
          *
          *     Keep `next` and send it as `since` the next time, at once while `has_more`. Repeating a token is harmless. A client's own
@@ -293,10 +293,12 @@ export interface components {
         /** @description What deleteTasks did. */
         Deletion: {
             /**
-             * Format: int64
+             * Format: int32
              * @description How many tasks were deleted.
              */
             deleted: number;
+            /** @description Whether there were more than can be deleted at a time. */
+            has_more: boolean;
         };
         /** @description Changes, and where to go on. */
         ChangePage: {
@@ -625,10 +627,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /**
-         * @description The task is not at the revision that the request is meant for. Nothing was changed; `ETag` is the task's current one; in a
-         *     batch the one that earlier items would have given it.
-         */
+        /** @description The task is not at the revision that the request is meant for. Nothing was changed; `ETag` is the task's current one. */
         PreconditionFailed: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -726,8 +725,8 @@ export interface components {
         /** @description The task's id, in upper or lower case. */
         TaskId: components["schemas"]["TaskIdInput"];
         /**
-         * @description Write only if the task's `ETag` is one of these (RFC 9110, 13.1.1); `*` is any. Comparison is strong: a weak tag (`W/"1"`)
-         *     never matches. Without the header the last writer wins.
+         * @description Only if the task's `ETag` is one of these (RFC 9110, 13.1.1), else 412; `*` is any. Comparison is strong: a weak tag
+         *     (`W/"1"`) never matches. Without the header the last writer wins.
          */
         IfMatch: components["schemas"]["EntityTags"];
         /** @description Only if the task's `ETag` is none of these (RFC 9110, 13.1.2); `*` is any. Else a read is answered 304, and a write 412. */
@@ -990,7 +989,19 @@ export interface operations {
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
-            412: components["responses"]["PreconditionFailed"];
+            /** @description A task is not at the `revision` that an item is meant for. Nothing was changed; `index` says which item it is. */
+            412: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["KeyReused"];
@@ -1006,6 +1017,11 @@ export interface operations {
             header?: {
                 /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
                 "X-Request-Id"?: components["parameters"]["RequestId"];
+                /**
+                 * @description Only if the task's `ETag` is one of these (RFC 9110, 13.1.1), else 412; `*` is any. Comparison is strong: a weak tag
+                 *     (`W/"1"`) never matches. Without the header the last writer wins.
+                 */
+                "If-Match"?: components["parameters"]["IfMatch"];
                 /** @description Only if the task's `ETag` is none of these (RFC 9110, 13.1.2); `*` is any. Else a read is answered 304, and a write 412. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
@@ -1027,6 +1043,7 @@ export interface operations {
             404: components["responses"]["TaskNotFound"];
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];
+            412: components["responses"]["PreconditionFailed"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
@@ -1048,8 +1065,8 @@ export interface operations {
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /**
-                 * @description Write only if the task's `ETag` is one of these (RFC 9110, 13.1.1); `*` is any. Comparison is strong: a weak tag (`W/"1"`)
-                 *     never matches. Without the header the last writer wins.
+                 * @description Only if the task's `ETag` is one of these (RFC 9110, 13.1.1), else 412; `*` is any. Comparison is strong: a weak tag
+                 *     (`W/"1"`) never matches. Without the header the last writer wins.
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
                 /** @description Only if the task's `ETag` is none of these (RFC 9110, 13.1.2); `*` is any. Else a read is answered 304, and a write 412. */
@@ -1102,8 +1119,8 @@ export interface operations {
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /**
-                 * @description Write only if the task's `ETag` is one of these (RFC 9110, 13.1.1); `*` is any. Comparison is strong: a weak tag (`W/"1"`)
-                 *     never matches. Without the header the last writer wins.
+                 * @description Only if the task's `ETag` is one of these (RFC 9110, 13.1.1), else 412; `*` is any. Comparison is strong: a weak tag
+                 *     (`W/"1"`) never matches. Without the header the last writer wins.
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
                 /** @description Only if the task's `ETag` is none of these (RFC 9110, 13.1.2); `*` is any. Else a read is answered 304, and a write 412. */
@@ -1161,8 +1178,8 @@ export interface operations {
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /**
-                 * @description Write only if the task's `ETag` is one of these (RFC 9110, 13.1.1); `*` is any. Comparison is strong: a weak tag (`W/"1"`)
-                 *     never matches. Without the header the last writer wins.
+                 * @description Only if the task's `ETag` is one of these (RFC 9110, 13.1.1), else 412; `*` is any. Comparison is strong: a weak tag
+                 *     (`W/"1"`) never matches. Without the header the last writer wins.
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
                 /** @description Only if the task's `ETag` is none of these (RFC 9110, 13.1.2); `*` is any. Else a read is answered 304, and a write 412. */
@@ -1216,8 +1233,8 @@ export interface operations {
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /**
-                 * @description Write only if the task's `ETag` is one of these (RFC 9110, 13.1.1); `*` is any. Comparison is strong: a weak tag (`W/"1"`)
-                 *     never matches. Without the header the last writer wins.
+                 * @description Only if the task's `ETag` is one of these (RFC 9110, 13.1.1), else 412; `*` is any. Comparison is strong: a weak tag
+                 *     (`W/"1"`) never matches. Without the header the last writer wins.
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
                 /** @description Only if the task's `ETag` is none of these (RFC 9110, 13.1.2); `*` is any. Else a read is answered 304, and a write 412. */
@@ -1270,8 +1287,8 @@ export interface operations {
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /**
-                 * @description Write only if the task's `ETag` is one of these (RFC 9110, 13.1.1); `*` is any. Comparison is strong: a weak tag (`W/"1"`)
-                 *     never matches. Without the header the last writer wins.
+                 * @description Only if the task's `ETag` is one of these (RFC 9110, 13.1.1), else 412; `*` is any. Comparison is strong: a weak tag
+                 *     (`W/"1"`) never matches. Without the header the last writer wins.
                  */
                 "If-Match"?: components["parameters"]["IfMatch"];
                 /** @description Only if the task's `ETag` is none of these (RFC 9110, 13.1.2); `*` is any. Else a read is answered 304, and a write 412. */
@@ -1342,7 +1359,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];
-            /** @description The token is older than the oldest deletion that is kept, or newer than the data. Start again without `since`. */
+            /** @description The token is older than the oldest deletion that is kept, or newer than the data, which then are those of a backup. Start again without `since`. */
             410: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];

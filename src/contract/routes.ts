@@ -83,6 +83,10 @@ function handle(operation: Operation, contract: Contract, surroundings: Surround
     if (request.body !== undefined) parts.requestBody = request.body
     // Something, for the validation to refuse it: Fastify does not read the body of a GET.
     else if (operation.method === 'get' && hasUnreadBody(request)) parts.requestBody = null
+    const key = takesKey ? request.headers['idempotency-key'] : undefined
+    // As it is sent: a default that a later version fills in must not make a repetition another request.
+    const sent =
+      key === undefined ? undefined : { query: { ...parts.query }, body: { ...(parts.requestBody as object) } }
     validate(parts)
 
     const { path, query, header, requestBody: body } = parts
@@ -90,17 +94,17 @@ function handle(operation: Operation, contract: Contract, surroundings: Surround
       const input = { path, query, header, body, db, tombstoneRetention: retention.tombstones }
       return render(await handler(input as unknown as Input<OperationId>), request)
     }
-    const key = takesKey ? (header['idempotency-key'] as string | undefined) : undefined
     const response = await run(() => {
       if (key === undefined) return work(db)
       const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = header
       const keyed = {
         userId: path.user_id as string,
-        key: readKey(key),
-        fingerprint: fingerprint({ operationId, path, query, ifMatch, ifNoneMatch, body }),
+        key: readKey(key as string),
+        fingerprint: fingerprint({ operationId, path, ifMatch, ifNoneMatch, ...sent }),
       }
       return once(db, keyed, retention.keys, work)
     })
+    if (response.status >= 400) request.problem ??= JSON.parse(response.body as string)
     return send(reply, response)
   }
 }

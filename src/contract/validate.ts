@@ -34,15 +34,20 @@ export function createValidate(operation: Operation, validators: ValidateFunctio
   const { Problem, ValidationError } = document.components.schemas
   const mostErrors = Problem.properties.errors.maxItems
   const longestPlace = ValidationError.properties.name.maxLength
-  const longest = longestLists(operation)
+  const { members } = document['x-limits']
+  const conditions = unknownConditions(operation)
 
   return parts => {
     for (const { name, schema } of query) convert(parts.query, name, schema)
-    refuseLongLists(parts.requestBody, longest)
+    refuseHuge(parts.requestBody, members)
     const errors: ValidationError[] = []
     for (const validate of validators) {
-      if (!validate(parts))
-        errors.push(...(validate.errors as ErrorObject[]).map(error => describe(error, longestPlace)))
+      if (validate(parts)) continue
+      for (const error of validate.errors as ErrorObject[]) errors.push(describe(error, longestPlace))
+    }
+    for (const name of conditions) {
+      if (parts.header[name] !== undefined)
+        errors.push({ in: 'header', name, code: 'unknown', detail: 'is not known here' })
     }
     if (operation.requestBody === undefined && parts.requestBody !== undefined) {
       errors.push({
@@ -56,25 +61,32 @@ export function createValidate(operation: Operation, validators: ValidateFunctio
   }
 }
 
-/** The lists in an operation's body, and how many items each may have. */
-function longestLists({ requestBody }: Operation): [name: string, most: number][] {
-  const { properties = {} } = requestBody?.content['application/json']?.schema ?? {}
-  const schemas = Object.entries(properties as Record<string, Schema>)
-  return schemas.flatMap(([name, { maxItems }]) => (maxItems === undefined ? [] : [[name, maxItems as number]]))
+/** How far down the contract's schemas look, and more; a body may be nested a hundred thousand times. */
+const DEEPEST = 8
+
+/**
+ * Refuses a list or an object with more than `most` members, wherever in the body it is looked at. Nothing else is told of it then: to
+ * look at each member would cost the server more than it costs the caller.
+ */
+function refuseHuge(value: unknown, most: number, pointer = '', depth = 0): void {
+  if (value === null || typeof value !== 'object' || depth > DEEPEST) return
+  const members = Object.entries(value)
+  if (members.length > most) {
+    const detail = `must have at most ${most} ${Array.isArray(value) ? 'items' : 'members'}, has ${members.length}`
+    throw validationFailed([{ in: 'body', pointer, code: 'too_long', detail }])
+  }
+  for (const [name, member] of members) refuseHuge(member, most, `${pointer}/${escapePointer(name)}`, depth + 1)
 }
 
-/** Of a list that is too long nothing else is told: to look at each item would cost the server more than it costs the caller. */
-function refuseLongLists(body: unknown, lists: [name: string, most: number][]): void {
-  for (const [name, most] of lists) {
-    const list = (body as Raw | null | undefined)?.[name]
-    if (!Array.isArray(list) || list.length <= most) continue
-    const detail = `must have at most ${most} items, has ${list.length}`
-    throw validationFailed([{ in: 'body', pointer: `/${name}`, code: 'too_long', detail }], 1)
-  }
+/** Conditions that the operation does not know: to ignore one would be to do what the caller wanted prevented (RFC 9110, 13.1). */
+function unknownConditions(operation: Operation): string[] {
+  if (operation.method === 'get') return []
+  const known = operation.parameters.map(({ name }) => name.toLowerCase())
+  return ['if-match', 'if-none-match'].filter(name => !known.includes(name))
 }
 
 /** A value that breaks several spellings of one rule (format and pattern, say) is told once. */
-function validationFailed(all: ValidationError[], most: number): Problem<'validation_failed'> {
+export function validationFailed(all: ValidationError[], most = all.length): Problem<'validation_failed'> {
   const distinct = new Map(all.map(error => [`${error.in} ${error.pointer ?? error.name} ${error.code}`, error]))
   const errors = [...distinct.values()]
   const count = errors.length === 1 ? '1 rule is broken; see errors.' : `${errors.length} rules are broken; see errors.`

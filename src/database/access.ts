@@ -1,6 +1,6 @@
 /** What stands between a handler and the database: a bound on what may wait, conflicts tried again, outages told as 503. */
 import type { FastifyBaseLogger } from 'fastify'
-import { databaseUnavailable, overloaded } from '../problem.ts'
+import { databaseUnavailable, overloaded, Problem } from '../problem.ts'
 import { breaksConnection, failureCode, isUnavailable } from './errors.ts'
 import type { Database } from './open.ts'
 import { createOutageLog } from './outage.ts'
@@ -31,6 +31,8 @@ export function createDatabaseAccess(
       outage.succeeded()
       return result
     } catch (error) {
+      // An answer, which the database has helped to find.
+      if (error instanceof Problem) throw error
       onFailure(failureCode(error))
       if (!isUnavailable(error)) throw error
       // A lock that was not to be had, say, is this request's own trouble; a lost connection is everybody's, and told once.

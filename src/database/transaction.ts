@@ -14,13 +14,15 @@ export async function allOrNothing<Answer>(
     if (answer instanceof Problem) await sql`rollback to savepoint all_or_nothing`.execute(db)
     return answer
   }
-  const transaction = await db.startTransaction().execute()
   try {
-    const answer = await work(transaction)
-    await (answer instanceof Problem ? transaction.rollback() : transaction.commit()).execute()
-    return answer
+    return await db.transaction().execute(async transaction => {
+      const answer = await work(transaction)
+      // A transaction ends without effect only if something is thrown.
+      if (answer instanceof Problem) throw answer
+      return answer
+    })
   } catch (error) {
-    await transaction.rollback().execute()
+    if (error instanceof Problem) return error as Answer
     throw error
   }
 }

@@ -25,7 +25,7 @@ const sortMembers = (_name: string, value: unknown) =>
 
 /**
  * Does `work` unless a request with the key was done already, within `lifetime` milliseconds; then it is that one's answer.
- * @param work gets the transaction; an answer that tells of a problem has written nothing
+ * @param work gets the transaction; an answer that tells of a problem has changed no task
  * @throws Problem where the key is in use or belongs to another request
  */
 export async function once(

@@ -69,7 +69,7 @@ export async function find(
 ): Promise<{ fingerprint: string; response: StoredResponse } | undefined> {
   const { rows } = await sql<{ fingerprint: string } & StoredResponse>`
     select fingerprint, status, headers, body from idempotency_key
-    where user_id = ${userId} and key = ${key} and status is not null`.execute(db)
+    where user_id = ${userId} and key = ${key}`.execute(db)
   if (rows[0] === undefined) return undefined
   const { fingerprint, ...response } = rows[0]
   return { fingerprint, response }

@@ -15,7 +15,7 @@ export interface Retention {
 /** How many rows of each kind are deleted at a time: few enough that nobody waits for it. */
 const CHUNK = 500
 
-/** For how many milliseconds the job is taken before each chunk: longer than a chunk can last. */
+/** For how many milliseconds the job is taken before each chunk: longer than one lasts, if nothing is wrong. */
 const LEASE = 60_000
 
 export interface Purged {
@@ -39,6 +39,7 @@ export async function purge(
     await queries.keep(db, ago(-LEASE))
     const users = await queries.findTombstones(db, tombstonesBefore, CHUNK)
     for (const [user, ids] of users) {
+      if (signal?.aborted) break
       purged.tombstones += await queries.removeTombstones(db, user, ids, tombstonesBefore)
     }
     const keys = await queries.removeKeys(db, keysBefore, CHUNK)

@@ -1,4 +1,4 @@
-/** All SQL of purging. What writes names one user, or a table that belongs to none: distributed PostgreSQL asks for it. */
+/** All SQL of purging: the only statements that look at all users at once. */
 import { type Kysely, sql } from 'kysely'
 import type { Tables } from '../database/tables.ts'
 
@@ -64,6 +64,8 @@ export async function removeTombstones(db: Db, userId: string, ids: string[], be
 export async function removeKeys(db: Db, before: string, limit: number): Promise<number> {
   const { numDeletedRows } = await db
     .deleteFrom('idempotency_key')
+    // Once more: a key that is taken again while this waits for its row is a new one.
+    .where('created_at', '<', before)
     .where(eb =>
       eb(
         eb.refTuple('user_id', 'key'),

@@ -12,7 +12,7 @@ const trashStart = (retention: number) => new Date(Date.now() - retention).toISO
 const etag = ({ revision }: Pick<tasks.Task, 'revision'>) => `"${revision}"`
 const ok = (task: tasks.Task) => ({ status: 200, body: task, headers: { ETag: etag(task) } }) as const
 const hasChanged = (current: Pick<tasks.Task, 'revision'>) =>
-  new Problem('precondition_failed', `The task is at revision ${current.revision}. Read it, and decide again.`, {
+  new Problem('precondition_failed', 'The task is at another revision. Read it, and decide again.', {
     headers: { ETag: etag(current) },
   })
 const notFound = (id: string) => new Problem('task_not_found', `There is no task ${id}.`)
@@ -50,15 +50,20 @@ const idTaken = (id: string) =>
 const idInTrash = (id: string) =>
   new Problem('id_in_trash', `The task ${id} is in the trash. Restore it, or choose another id.`)
 
+/** How many tasks deleteTasks deletes at a time: well within a statement's time. */
+const MOST_DELETED = 10_000
+
 export const deleteTasks: Handler<'deleteTasks'> = async ({ path, query, db }) => {
-  return { status: 200, body: { deleted: await tasks.removeAll(db, path.user_id, query.completed, now()) } }
+  const deleted = await tasks.removeAll(db, path.user_id, query.completed, MOST_DELETED, now())
+  return { status: 200, body: { deleted, has_more: deleted === MOST_DELETED } }
 }
 
 export const getTask: Handler<'getTask'> = async ({ path, header, db }) => {
   const task = await tasks.find(db, path.user_id, path.id)
   if (task === undefined) return notFound(path.id)
-  // The contract has no If-Match here.
-  const isNew = holds(readCondition({ 'if-none-match': header['if-none-match'] }), task.revision)
+  const { 'if-match': match, 'if-none-match': noneMatch } = header
+  if (!holds(readCondition({ 'if-match': match }), task.revision)) return hasChanged(task)
+  const isNew = holds(readCondition({ 'if-none-match': noneMatch }), task.revision)
   return isNew ? ok(task) : { status: 304, headers: { ETag: etag(task) } }
 }
 

@@ -202,16 +202,23 @@ export async function remove(
 }
 
 /**
- * Makes tombstones of all tasks that are completed, or of all that are not; returns how many. Each takes a number of its
+ * Makes tombstones of up to `limit` tasks that are completed, or that are not; returns how many. Each takes a number of its
  * own, for a change feed that is cut between two of them must know which of them it has told. Whoever locks several tasks
  * of a user locks them in the order of their ids: then nobody waits in a circle.
  */
-export async function removeAll(db: Db, userId: string, completed: boolean, now: string): Promise<number> {
+export async function removeAll(
+  db: Db,
+  userId: string,
+  completed: boolean,
+  limit: number,
+  now: string,
+): Promise<number> {
   const { rows } = await sql<{ count: number }>`
     with stored as (
       select id from task
       where user_id = ${userId} and completed = ${completed} and deleted_at is null
       order by id
+      limit ${limit}
       for update
     ), numbered as (
       select id, row_number() over (order by id) as number from stored
@@ -273,14 +280,13 @@ export async function isInTrash(db: Db, userId: string, id: string, deletedSince
   return found !== undefined
 }
 
-/** Locks the live ones among these tasks until the transaction ends, in the order of their ids. */
+/** Locks these tasks until the transaction ends, in the order of their ids. */
 export async function lock(db: Db, userId: string, ids: string[]): Promise<void> {
   await db
     .selectFrom('task')
     .select('id')
     .where('user_id', '=', userId)
     .where(sql<boolean>`id = any(${ids}::uuid[])`)
-    .where('deleted_at', 'is', null)
     .orderBy('id')
     .forUpdate()
     .execute()

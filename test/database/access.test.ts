@@ -1,6 +1,8 @@
 /** What stands between a handler and the database. */
 import { sql } from 'kysely'
 import t from 'tap'
+import { createDatabaseAccess } from '../../src/database/access.ts'
+import { Problem } from '../../src/problem.ts'
 import { operations, requestTo } from '../helper/contract.ts'
 import { ownDatabase, randomUser, type Service, silent, startService, type Test } from '../helper/service.ts'
 
@@ -164,4 +166,18 @@ t.test('a service that stops tells so to who asks for its health, and serves on'
   t.equal(status, 200)
   t.equal(headers.get('connection'), 'close', 'on this connection for the last time')
   t.equal((await call('GET', '/health/live')).status, 200)
+})
+
+t.test('a problem that was found out with the help of the database is none of the database', async t => {
+  const { database } = await start(t)
+  const failures: string[] = []
+  const useDatabase = createDatabaseAccess(database, 1, silent, code => failures.push(code))
+  const problem = new Problem('idempotency_key_reused', '')
+  await t.rejects(
+    useDatabase(async () => {
+      throw problem
+    }),
+    problem,
+  )
+  t.same(failures, [])
 })

@@ -8,8 +8,7 @@ import { layWire, type Wire } from '../helper/wire.ts'
 
 const isWaiting = (line: Record<string, unknown>) => line.msg === 'the database is not there yet; waiting for it'
 
-/** The service at the end of a wire, with a single connection to lose. */
-/** One connection, and nobody but the test who uses it. */
+/** The service at the end of a wire, with a single connection to lose, which nobody but the test uses. */
 const runBehind = (test: Test, { url }: Wire): Promise<Running> =>
   runMain(test, { DATABASE_URL: url, DATABASE_POOL_SIZE: '1', PURGE_INTERVAL: '0', LOG_LEVEL: 'debug' })
 

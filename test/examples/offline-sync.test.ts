@@ -5,7 +5,8 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { Offline, type OfflineTasks, openOfflineTasks } from '../../scripts/examples/offline-sync.ts'
 import { removeTombstones } from '../../src/purge/queries.ts'
-import { randomUser, startService, type Task, temporaryFolder } from '../helper/service.ts'
+import { troubleKeys } from '../helper/keys.ts'
+import { ownDatabase, randomUser, startService, type Task, temporaryFolder } from '../helper/service.ts'
 
 const { origin: url, call, create, database } = await startService(t)
 
@@ -178,24 +179,23 @@ t.test('away for too long it starts anew, and forgets what is gone', async t => 
 })
 
 t.test('a server that asks for patience gets it', async t => {
+  const service = await startService(t, { config: await ownDatabase(t) })
+  await troubleKeys(service.database.kysely)
   const user = randomUser()
-  const device = await createDevice(t, user)
-  const tasks = await device.open()
-  const id = await tasks.add('T')
-  // As if an attempt of before were still at work.
-  await database.kysely
-    .insertInto('idempotency_key')
-    .values({ user_id: user, key: 'at-work', fingerprint: '', created_at: new Date().toISOString() })
-    .execute()
+  const file = `${await temporaryFolder(t)}/tasks.json`
   let answers = 0
-  device.network = async request => {
+  const network: Network = async request => {
     if (answers++ > 0) return fetch(request)
+    // As if an attempt of before were still at work.
     const headers = new Headers(request.headers)
-    headers.set('idempotency-key', 'at-work')
+    headers.set('idempotency-key', '55P03')
     return fetch(new Request(request, { headers }))
   }
+  const tasks = await openOfflineTasks({ url: service.origin, user, file, fetch: network })
+  const id = await tasks.add('T')
   await tasks.sync()
-  t.match(await live(user), [{ id, revision: 1 }])
+  t.match((await service.call('GET', `/api/${user}/tasks`)).body.data, [{ id, revision: 1 }])
+  t.equal(answers, 3, 'refused, created, and the changes')
 })
 
 t.test('a request that the server refuses is told, and stays in the outbox', async t => {

@@ -1,8 +1,8 @@
 /** Idempotency-Key: every write can be repeated, and happens once. */
 import { randomUUID } from 'node:crypto'
-import { sql } from 'kysely'
 import t from 'tap'
-import { operations } from '../helper/contract.ts'
+import { operations, requestTo } from '../helper/contract.ts'
+import { troubleKeys } from '../helper/keys.ts'
 import { environment, runMain, untilHealthy } from '../helper/process.ts'
 import { client, onPostgres, ownDatabase, randomUser, startService, type Task } from '../helper/service.ts'
 
@@ -87,7 +87,12 @@ for (const [operationId, { prepare, send }] of Object.entries(writes)) {
     const user = randomUser()
     const task = await prepare(user)
     const key = randomUUID()
-    const answers = await Promise.all(Array.from({ length: 10 }, () => send(task, withKey(key))))
+    // PostgreSQL waits for the first one for a second: on a busy machine that may be too short.
+    const patiently = async (): ReturnType<typeof send> => {
+      const answer = await send(task, withKey(key))
+      return answer.body?.code === 'idempotency_key_in_use' ? patiently() : answer
+    }
+    const answers = await Promise.all(Array.from({ length: 10 }, patiently))
     t.equal(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size, 1)
     t.equal(answers.filter(({ headers }) => headers.get('idempotent-replayed') === 'true').length, 9)
     const before = operationId === 'restoreTask' ? 2 : 1
@@ -104,22 +109,23 @@ for (const [operationId, { prepare, send }] of Object.entries(writes)) {
     t.match([status, body], [422, { code: 'idempotency_key_reused' }])
     t.equal((await create(user)).revision, before.revision + 1)
   })
-
-  t.test(`${operationId} with a key that is still at work is 409 and writes nothing`, async t => {
-    const user = randomUser()
-    const task = await prepare(user)
-    const key = randomUUID()
-    // Such a row is never seen outside of its transaction; here it stands for a key that was purged between two looks.
-    await database.kysely
-      .insertInto('idempotency_key')
-      .values({ user_id: user, key, fingerprint: '', created_at: new Date().toISOString() })
-      .execute()
-    const { status, body, headers } = await send(task, withKey(key))
-    t.match([status, body], [409, { code: 'idempotency_key_in_use' }])
-    t.equal(headers.get('retry-after'), '1')
-    t.equal((await create(user)).revision, operationId === 'restoreTask' ? 3 : 2)
-  })
 }
+
+t.test('a key that is still at work, or vanished between two looks, is 409 and nothing is written', async t => {
+  const service = await startService(t, { config: await ownDatabase(t) })
+  await troubleKeys(service.database.kysely)
+  for (const operation of operations.filter(({ method }) => method !== 'get')) {
+    for (const key of ['55P03', 'vanished']) {
+      const user = randomUser()
+      const task = await service.create(user)
+      const [method, path, body] = requestTo(operation, { user, id: task.id })
+      const answer = await service.call(method, path, body, withKey(key))
+      t.match([answer.status, answer.body], [409, { code: 'idempotency_key_in_use' }])
+      t.equal(answer.headers.get('retry-after'), '1')
+      t.equal((await service.create(user)).revision, 2, operation.operationId)
+    }
+  }
+})
 
 t.test('a keyed toggle repeated ten times has toggled once', async t => {
   const task = await create(randomUser())
@@ -273,15 +279,12 @@ t.test('trouble of the database is no answer to be kept', async t => {
   const { kysely } = service.database
   const user = randomUser()
   const send = (key: string) => service.call('POST', tasksPath(user), { title: 'T' }, withKey(key))
-  await sql`create function fail() returns trigger language plpgsql as $$
-    begin raise exception 'made to fail' using errcode = new.key; end $$`.execute(kysely)
-  await sql`create trigger fail before insert on idempotency_key for each row execute function fail()`.execute(kysely)
-  t.match((await send('55P03')).body, { status: 409, code: 'idempotency_key_in_use' })
+  const mend = await troubleKeys(kysely)
   t.match((await send('57014')).body, { status: 503, code: 'database_unavailable' })
   t.match((await send('22012')).body, { status: 500 })
   t.same((await service.call('GET', tasksPath(user))).body.data, [])
-  await sql`drop trigger fail on idempotency_key`.execute(kysely)
-  for (const key of ['55P03', '57014', '22012']) t.equal((await send(key)).status, 201)
+  await mend()
+  for (const key of ['57014', '22012']) t.equal((await send(key)).status, 201)
 })
 
 t.test('keys survive the end of the process, kill -9 included', async t => {

@@ -1,10 +1,12 @@
 /** Purging: what is too old goes for good, and who has to know is told. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { sql } from 'kysely'
 import { pino } from 'pino'
 import t from 'tap'
+import { find, take } from '../../src/idempotency/queries.ts'
 import { purge, purgePeriodically } from '../../src/purge/purge.ts'
 import * as queries from '../../src/purge/queries.ts'
-import { ownDatabase, randomUser, startService, type Task } from '../helper/service.ts'
+import { onPostgres, ownDatabase, randomUser, startService, type Task } from '../helper/service.ts'
 
 const HOUR = 3_600_000
 const retention = { tombstones: 24 * HOUR, keys: HOUR }
@@ -39,6 +41,13 @@ async function createKey(user: string, key: string, age: number): Promise<void> 
     .insertInto('idempotency_key')
     .values({ user_id: user, key, fingerprint: '', created_at: ago(age) })
     .execute()
+}
+
+/** Until a statement on this database waits for a lock. */
+async function untilWaiting(db: typeof kysely): Promise<void> {
+  const waiting = sql`
+    select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+  while ((await waiting.execute(db)).rows.length === 0) await sleep(5)
 }
 
 /** As if nobody had purged for long. */
@@ -100,6 +109,23 @@ t.test('keys past their time go', async t => {
   const keys = await kysely.selectFrom('idempotency_key').select('key').where('user_id', '=', user).execute()
   t.same(keys, [{ key: 'young' }])
 })
+
+t.test(
+  'a key that is taken again while it is purged stays',
+  { skip: !onPostgres && 'PGlite has one connection' },
+  async t => {
+    const user = randomUser()
+    await createKey(user, 'taken again', 2 * retention.keys)
+    const request = { userId: user, key: 'taken again', fingerprint: 'new' }
+    const taking = await kysely.startTransaction().execute()
+    t.equal(await take(taking, request, ago(0), ago(retention.keys)), true)
+    const removing = queries.removeKeys(kysely, ago(retention.keys), 10)
+    await untilWaiting(kysely)
+    await taking.commit().execute()
+    t.equal(await removing, 0)
+    t.match(await find(kysely, request), { fingerprint: 'new' })
+  },
+)
 
 t.test('many of many users go, in chunks that are reported', async t => {
   const [one, other] = [randomUser(), randomUser()]

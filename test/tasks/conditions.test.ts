@@ -1,6 +1,7 @@
 /** If-Match and If-None-Match: 304, 412, and one winner among many. */
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
+import { operations, requestTo } from '../helper/contract.ts'
 import { randomUser, startService, type Task } from '../helper/service.ts'
 
 const { call, create } = await startService(t)
@@ -123,4 +124,32 @@ t.test('a condition is about the task, also where nothing would change', async t
   const same = { title: task.title, description: task.description, completed: task.completed }
   t.equal((await call('PUT', pathOf(task), same, { 'if-match': '"9"' })).status, 412)
   t.same((await call('PUT', pathOf(task), same, { 'if-match': '"1"' })).body, task)
+})
+
+t.test('a read with If-Match is 412 where the task is another one', async t => {
+  const task = await create(randomUser())
+  const read = (headers: Record<string, string>) => call('GET', pathOf(task), undefined, headers)
+  t.same((await read({ 'if-match': '"1"' })).body, task)
+  t.same((await read({ 'if-match': '*' })).body, task)
+  const refused = await read({ 'if-match': '"2"', 'if-none-match': '"1"' })
+  t.match([refused.status, refused.headers.get('etag')], [412, '"1"'], 'If-Match comes first')
+  t.equal((await read({ 'if-match': '"1"', 'if-none-match': '*' })).status, 304)
+})
+
+t.test('a write that is about no one task refuses conditions, rather than doing without them', async t => {
+  const user = randomUser()
+  const task = await create(user, { completed: true })
+  for (const operation of operations) {
+    if (operation.method === 'get' || operation.path.includes('{id}')) continue
+    const [method, path, body] = requestTo(operation, { user })
+    for (const name of ['if-match', 'if-none-match']) {
+      const answer = await call(method, path, body, { [name]: '*' })
+      t.match(
+        [answer.status, answer.body.errors],
+        [400, [{ in: 'header', name, code: 'unknown' }]],
+        operation.operationId,
+      )
+    }
+  }
+  t.same((await call('GET', `/api/${user}/tasks`)).body.data, [task])
 })

@@ -1,6 +1,8 @@
 /** Deleted tasks: the trash, restoreTask, deleteTasks. */
 import { randomUUID } from 'node:crypto'
+import { sql } from 'kysely'
 import t from 'tap'
+import { contract } from '../helper/contract.ts'
 import { randomUser, startService, type Task } from '../helper/service.ts'
 
 const RETENTION = 3_600_000
@@ -133,7 +135,7 @@ t.test('deleteTasks deletes what the filter selects, and says how many', async t
   for (let index = 0; index < 6; index += 1) await create(user, { completed: index % 2 === 0 })
   const other = await create(randomUser(), { completed: true })
   const { status, body } = await call('DELETE', `/api/${user}/tasks?completed=true`)
-  t.same([status, body], [200, { deleted: 3 }])
+  t.same([status, body], [200, { deleted: 3, has_more: false }])
   t.same(
     (await list(user)).map(({ completed }) => completed),
     [false, false, false],
@@ -141,10 +143,24 @@ t.test('deleteTasks deletes what the filter selects, and says how many', async t
   t.equal((await call('GET', pathOf(other))).status, 200, 'nobody else loses anything')
   const trash = await list(user, 'deleted=true')
   t.same(trash.map(({ revision }) => revision).sort(), [7, 8, 9], 'each takes a number of its own')
-  t.same((await call('DELETE', `/api/${user}/tasks?completed=true`)).body, { deleted: 0 })
+  t.same((await call('DELETE', `/api/${user}/tasks?completed=true`)).body, { deleted: 0, has_more: false })
   t.equal((await create(user)).revision, 10, 'deleting nothing takes no number')
-  t.same((await call('DELETE', `/api/${user}/tasks?completed=false`)).body, { deleted: 4 })
-  t.same((await call('DELETE', `/api/${randomUser()}/tasks?completed=true`)).body, { deleted: 0 })
+  t.same((await call('DELETE', `/api/${user}/tasks?completed=false`)).body, { deleted: 4, has_more: false })
+  t.same((await call('DELETE', `/api/${randomUser()}/tasks?completed=true`)).body, { deleted: 0, has_more: false })
+})
+
+t.test('deleteTasks deletes as many at a time as the contract says, and tells whether there are more', async t => {
+  const user = randomUser()
+  const most = contract.document.components.schemas.Deletion.properties.deleted.maximum
+  await sql`insert into user_clock (user_id, revision) values (${user}, ${most + 1})`.execute(database.kysely)
+  await sql`
+    insert into task (user_id, id, title, completed, completed_at, created_at, updated_at, revision)
+    select ${user}, gen_random_uuid(), 'T', true, now(), now(), now(), number
+    from generate_series(1, ${most + 1}::int) as number`.execute(database.kysely)
+  const clear = async () => (await call('DELETE', `/api/${user}/tasks?completed=true`)).body
+  t.same(await clear(), { deleted: most, has_more: true })
+  t.same(await clear(), { deleted: 1, has_more: false })
+  t.equal((await create(user)).revision, 2 * (most + 1) + 1)
 })
 
 t.test('deleteTasks without a filter is 400 and deletes nothing', async t => {
