@@ -32,6 +32,23 @@ const toggle = (start: number, end: number, completed: boolean) =>
   operation(start, end, { kind: 'toggle' }, { status: 200, content: { ...content('a'), completed } })
 const retitle = (start: number, end: number, title: string) =>
   operation(start, end, { kind: 'retitle', title }, { status: 200, content: content(title) })
+const restore = (start: number, end: number, title: string) =>
+  operation(start, end, { kind: 'restore' }, { status: 200, content: content(title) })
+
+const created = (start: number, end: number, title: string, revision: number) =>
+  create(start, end, title, { status: 201, content: content(title), revision })
+const readAt = (start: number, end: number, title: string, revision: number) =>
+  operation(start, end, { kind: 'read' }, { status: 200, content: content(title), revision })
+const replaceAt = (start: number, end: number, only: number, title: string, revision: number) =>
+  operation(
+    start,
+    end,
+    { kind: 'replace', content: content(title), only },
+    { status: 200, content: content(title), revision },
+  )
+/** A write that is meant for a revision at which the task is not. */
+const refused = (start: number, end: number, only: number) =>
+  operation(start, end, { kind: 'toggle', only }, { status: 412 })
 
 t.test('histories that can be explained', async t => {
   const histories: Record<string, Operation[]> = {
@@ -71,6 +88,29 @@ t.test('histories that can be explained', async t => {
     ],
     'toggles beside each other': [create(0, 1, 'a'), toggle(2, 9, true), toggle(2, 9, false), read(10, 11, 'a')],
     retitled: [create(0, 1, 'a'), retitle(2, 3, 'b'), read(4, 5, 'b')],
+    'deleted and restored': [
+      create(0, 1, 'a'),
+      remove(2, 3),
+      read(4, 5, null),
+      restore(6, 7, 'a'),
+      read(8, 9, 'a'),
+      restore(10, 11, 'a'),
+    ],
+    'nothing to restore': [operation(0, 1, { kind: 'restore' }, { status: 404 })],
+    'a condition that holds': [created(0, 1, 'a', 1), replaceAt(2, 3, 1, 'b', 2), replaceAt(4, 5, 2, 'c', 7)],
+    'a condition that does not': [created(0, 1, 'a', 1), refused(2, 3, 2), readAt(4, 5, 'a', 1)],
+    'two with one condition, of which one wins': [
+      created(0, 1, 'a', 1),
+      replaceAt(2, 9, 1, 'b', 2),
+      refused(2, 9, 1),
+      readAt(10, 11, 'b', 2),
+    ],
+    'a condition on a revision that nobody was told of': [
+      created(0, 1, 'a', 1),
+      replace(2, 3, 'b', unknown),
+      refused(4, 5, 1),
+    ],
+    'a revision that is learned later': [create(0, 1, 'a'), readAt(2, 3, 'a', 4), refused(4, 5, 3)],
   }
   for (const [name, history] of Object.entries(histories)) t.equal(findContradiction(history), undefined, name)
 })
@@ -90,6 +130,30 @@ t.test('histories that cannot', async t => {
     'a toggle that was lost': [create(0, 1, 'a'), toggle(2, 9, true), toggle(2, 9, true)],
     'an id that was taken twice': [create(0, 1, 'a'), create(2, 3, 'b')],
     'a deleted task that came back': [create(0, 1, 'a'), remove(2, 3), read(4, 5, 'a')],
+    'a keyed toggle that was done twice': [create(0, 1, 'a'), toggle(2, 9, false)],
+    'a keyed creation that was done twice': [create(0, 9, 'a', { status: 409 })],
+    'a deleted task that was restored by nobody': [
+      create(0, 1, 'a'),
+      remove(2, 3),
+      operation(4, 5, { kind: 'restore' }, { status: 404 }),
+    ],
+    'a restored task with another content': [create(0, 1, 'a'), remove(2, 3), restore(4, 5, 'b')],
+    'two with one condition that both win': [
+      created(0, 1, 'a', 1),
+      replaceAt(2, 9, 1, 'b', 2),
+      replaceAt(2, 9, 1, 'c', 3),
+    ],
+    'a condition that holds and is refused': [created(0, 1, 'a', 1), refused(2, 3, 1)],
+    'a write without a condition that is refused': [
+      created(0, 1, 'a', 1),
+      operation(2, 3, { kind: 'toggle' }, { status: 412 }),
+    ],
+    'a revision that goes back': [created(0, 1, 'a', 5), replaceAt(2, 3, 5, 'b', 4)],
+    'a revision that changes by itself': [created(0, 1, 'a', 1), readAt(2, 3, 'a', 2)],
+    'a deletion that was answered with a task': [
+      create(0, 1, 'a'),
+      remove(2, 3, { status: 200, content: content('a') }),
+    ],
     'an unknown write that happened after its time': [
       create(0, 1, 'a'),
       replace(2, 3, 'b', unknown),

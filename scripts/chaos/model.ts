@@ -70,13 +70,12 @@ function change(before: State, after: State, outcome: Outcome, status: 200 | 201
   const { content, deleted } = after
   const isSame = same(before.content, content) && before.deleted === deleted
   if (outcome === undefined) return isSame ? before : { content, deleted }
-  if (outcome.status !== status || !('content' in outcome) || !same(outcome.content, content)) return undefined
-  const { revision = before.revision } = outcome
+  if (!('content' in outcome) || outcome.status !== status || !same(outcome.content, content)) return undefined
+  const { revision } = outcome
   if (before.revision !== undefined && revision !== undefined) {
-    if (isSame ? revision !== before.revision : outcome.revision !== undefined && revision <= before.revision)
-      return undefined
+    if (isSame ? revision !== before.revision : revision <= before.revision) return undefined
   }
-  return { content, deleted, revision: isSame ? revision : outcome.revision }
+  return { content, deleted, revision: revision ?? (isSame ? before.revision : undefined) }
 }
 
 const same = (a: Content | null, b: Content | null) =>
