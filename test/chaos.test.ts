@@ -110,6 +110,7 @@ t.test('histories that can be explained', async t => {
       replace(2, 3, 'b', unknown),
       refused(4, 5, 1),
     ],
+    'an unknown write that changes nothing': [created(0, 1, 'a', 1), replace(2, 3, 'a', unknown), readAt(4, 5, 'a', 1)],
     'a revision that is learned later': [create(0, 1, 'a'), readAt(2, 3, 'a', 4), refused(4, 5, 3)],
   }
   for (const [name, history] of Object.entries(histories)) t.equal(findContradiction(history), undefined, name)
