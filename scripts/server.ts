@@ -39,8 +39,6 @@ export async function startServer(env: Record<string, string>): Promise<Server> 
     const origin = await Promise.race([listening(child, errors), failed])
     if (origin === undefined) throw new Error('the server ended, or did not listen in time')
     await healthy(origin, timeout)
-    // While PostgreSQL is being prepared, /health is a 503, which is logged as an error.
-    errors.length = 0
     const kill = async () => {
       child.kill('SIGKILL')
       await closed

@@ -1,7 +1,7 @@
 /** What stands between a handler and the database: a bound on what may wait, conflicts tried again, outages told as 503. */
 import type { FastifyBaseLogger } from 'fastify'
 import { databaseUnavailable, overloaded, Problem } from '../problem.ts'
-import { breaksConnection, failureCode, isUnavailable } from './errors.ts'
+import { breaksConnection, failureCode, isPoolTimeout, isUnavailable } from './errors.ts'
 import type { Database } from './open.ts'
 import { createOutageLog } from './outage.ts'
 import { retryConflicts } from './retry.ts'
@@ -35,6 +35,7 @@ export function createDatabaseAccess(
       if (error instanceof Problem) throw error
       onFailure(failureCode(error))
       if (!isUnavailable(error)) throw error
+      if (isPoolTimeout(error)) throw overloaded()
       // A lock that was not to be had, say, is this request's own trouble; a lost connection is everybody's, and told once.
       if (!breaksConnection(error)) throw databaseUnavailable(error)
       outage.failed(error)

@@ -25,6 +25,10 @@ const NETWORK = /^E[A-Z]+$/
 const DRIVER =
   /^(timeout exceeded when trying to connect|Connection terminated|Query read timeout|Client has encountered a connection error)/
 
+/** All connections were at work for longer than a request waits for one; it has done nothing. */
+export const isPoolTimeout = (error: unknown): boolean =>
+  error instanceof Error && error.message === 'timeout exceeded when trying to connect'
+
 /** Whether the same request may well succeed later: the database is away, not the request wrong. */
 export function isUnavailable(error: unknown): boolean {
   const code = codeOf(error)

@@ -89,8 +89,16 @@ t.test('a connection that went silent is given up, and not used again', async t 
   const { call } = client(t, running.origin)
   const path = `/api/${randomUser()}/tasks`
   wire.silence()
-  t.equal((await call('GET', path)).status, 503, 'when the timeout is over')
+  const first = call('GET', path)
+  const second = await call('GET', path)
+  t.match([second.status, second.body.code], [503, 'overloaded'], 'who waits for the only connection gives up first')
+  t.match((await first).body, { status: 503, code: 'database_unavailable' }, 'when the timeout is over')
   t.equal((await call('GET', path)).status, 200, 'on a new connection')
+  t.match(
+    running.log.find(({ msg }) => msg === 'the database answers again'),
+    { refused: 1 },
+    'which is no outage',
+  )
   await endedWell(t, running)
 })
 
