@@ -141,10 +141,11 @@ t.test('what an outcome was is repeated, whatever holds by then', async t => {
   const user = randomUser()
   const task = await create(user)
   const taken = { id: task.id, title: 'T' }
+  const missing = randomUUID()
   const requests: [number, (headers: Record<string, string>) => ReturnType<typeof call>][] = [
     [409, headers => call('POST', tasksPath(user), taken, headers)],
     [412, headers => call('PATCH', pathOf(task), { title: 'T' }, { ...headers, 'if-match': '"9"' })],
-    [404, headers => call('DELETE', `${tasksPath(user)}/${taken.id.replace(/.$/, '0')}`, undefined, headers)],
+    [404, headers => call('DELETE', `${tasksPath(user)}/${missing}`, undefined, headers)],
   ]
   for (const [expected, send] of requests) {
     const key = randomUUID()
