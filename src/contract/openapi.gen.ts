@@ -29,7 +29,7 @@ export interface paths {
         post: operations["createTask"];
         /**
          * Delete all completed tasks
-         * @description Deletes the tasks that the filter selects, at most 10,000 of them at a time, and says how many there were; call it again while
+         * @description Deletes the tasks that the filter selects, at most 5,000 of them at a time, and says how many there were; call it again while
          *     `has_more`. They are in the trash then. Without the filter it is 400: nothing deletes a whole list by accident.
          */
         delete: operations["deleteTasks"];

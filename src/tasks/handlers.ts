@@ -51,7 +51,7 @@ const idInTrash = (id: string) =>
   new Problem('id_in_trash', `The task ${id} is in the trash. Restore it, or choose another id.`)
 
 /** How many tasks deleteTasks deletes at a time: well within a statement's time. */
-const MOST_DELETED = 10_000
+const MOST_DELETED = 5_000
 
 export const deleteTasks: Handler<'deleteTasks'> = async ({ path, query, db }) => {
   const deleted = await tasks.removeAll(db, path.user_id, query.completed, MOST_DELETED, now())
