@@ -101,6 +101,16 @@ t.test('a snapshot during which a deletion is purged has to be begun again', asy
   t.equal((await changes(user, body.next)).status, 410)
 })
 
+t.test('whoever stops purges no further', async t => {
+  const user = randomUser()
+  await createTombstone(user, 2 * retention.tombstones)
+  const stopping = new AbortController()
+  const purging = purge(kysely, retention, { signal: stopping.signal })
+  stopping.abort()
+  t.match(await purging, { tombstones: 0 })
+  t.match(await purge(kysely, retention), { tombstones: 1 })
+})
+
 t.test('keys past their time go', async t => {
   const user = randomUser()
   await createKey(user, 'old', retention.keys + 1000)
