@@ -1,11 +1,8 @@
 /** `npm run migrate [-- up | down | status]`: the schema of the configured database; up is the default, down takes one migration back. */
 import type { Kysely } from 'kysely'
-import { pino } from 'pino'
-import { databaseConfig, readConfig } from '../src/config.ts'
 import { migrateDown, migrateUp, migrationStatus } from '../src/database/migrate.ts'
-import { databaseFailure, openDatabase } from '../src/database/open.ts'
 import type { Tables } from '../src/database/tables.ts'
-import { StartError } from '../src/start-error.ts'
+import { withDatabase } from './with-database.ts'
 
 const commands = {
   up: async db => report('done', await migrateUp(db), 'The schema is up to date.'),
@@ -22,19 +19,8 @@ function report(what: string, names: string[], nothing: string): void {
 }
 
 const command = process.argv[2] ?? 'up'
-try {
-  if (!Object.hasOwn(commands, command)) throw new StartError(`There is no ${command}: use up, down or status.`)
-  const config = readConfig()
-  const database = await openDatabase(databaseConfig(config), pino({ level: config.LOG_LEVEL }))
-  console.log(database.description)
-  try {
-    await database.migrate(commands[command as keyof typeof commands])
-  } catch (error) {
-    throw databaseFailure(error)
-  } finally {
-    await database.close()
-  }
-} catch (error) {
-  console.error(error)
+if (!Object.hasOwn(commands, command)) {
+  console.error(`There is no ${command}: use up, down or status.`)
   process.exit(1)
 }
+await withDatabase(database => database.migrate(commands[command as keyof typeof commands]))
