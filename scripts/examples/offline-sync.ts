@@ -123,10 +123,25 @@ export async function openOfflineTasks({ url, user, file, token, fetch }: Option
     }
     const { data, error, response } = await patiently(() => attempt(write))
     if (response.status === 412) return rebase(write)
+    if (write.kind === 'create' && response.status === 409) {
+      // Nobody else makes this id: an attempt of long ago has created it, and its key is kept no longer.
+      await refresh(write.id)
+      return drop(write)
+    }
     if (error !== undefined && response.status !== 404) throw new Error(describe(error))
     if (data === undefined) delete state.server[write.id]
     else state.server[write.id] = data
     return drop(write)
+  }
+
+  /** The task as it is now; undefined where there is none. */
+  async function refresh(id: string): Promise<Task | undefined> {
+    const params = { path: { user_id: user, id } }
+    const { data, error, response } = await patiently(() => api.GET('/api/{user_id}/tasks/{id}', { params }))
+    if (data === undefined && response.status !== 404) throw new Error(describe(error))
+    if (data === undefined) delete state.server[id]
+    else state.server[id] = data
+    return data
   }
 
   function drop(write: Write): Promise<void> {
@@ -139,10 +154,7 @@ export async function openOfflineTasks({ url, user, file, token, fetch }: Option
    * wins over a deletion here. This is another request, so it gets another key.
    */
   async function rebase(write: Write): Promise<void> {
-    const params = { path: { user_id: user, id: write.id } }
-    const { data } = await patiently(() => api.GET('/api/{user_id}/tasks/{id}', { params }))
-    if (data === undefined) delete state.server[write.id]
-    else state.server[write.id] = data
+    const data = await refresh(write.id)
     if (data === undefined || write.kind === 'delete') return drop(write)
     write.key = randomUUID()
     write.revision = data.revision

@@ -207,6 +207,39 @@ t.test('a request that the server refuses is told, and stays in the outbox', asy
   await t.rejects(nobody.sync(), { message: /^validation_failed: / })
 })
 
+t.test('an attempt of so long ago that its key is forgotten is still the only one', async t => {
+  const user = randomUser()
+  const device = await createDevice(t, user)
+  const tasks = await device.open()
+  const id = await tasks.add('Milk')
+  await tasks.update(id, { completed: true })
+  const losing = losingAnswers()
+  device.network = async request => {
+    await database.kysely.deleteFrom('idempotency_key').where('user_id', '=', user).execute()
+    return losing(request)
+  }
+  await tasks.sync()
+  t.match(await live(user), [{ id, title: 'Milk', completed: true }])
+  await agree(t, tasks, user)
+})
+
+t.test('a merge that is refused loses no edit', async t => {
+  const user = randomUser()
+  const device = await createDevice(t, user)
+  const tasks = await device.open()
+  const id = await tasks.add('T')
+  await tasks.sync()
+  await call('PATCH', `/api/${user}/tasks/${id}`, { description: 'D' })
+  await tasks.update(id, { title: 'U' })
+  const withBadAccept = (request: Request) => fetch(new Request(request, { headers: { accept: 'text/html' } }))
+  device.network = request => (request.method === 'GET' ? withBadAccept(request) : fetch(request))
+  await t.rejects(tasks.sync(), { message: /^not_acceptable: / })
+  t.equal(tasks.pending(), 1)
+  device.network = fetch
+  await tasks.sync()
+  t.match(await live(user), [{ title: 'U', description: 'D' }])
+})
+
 t.test('a file that cannot be read is not taken for a new one', async t => {
   await t.rejects(openOfflineTasks({ url, user: randomUser(), file: await temporaryFolder(t) }), { code: 'EISDIR' })
 })
