@@ -6,7 +6,8 @@
  *       | add TITLE | rename ID TITLE | complete ID | reopen ID | remove ID
  */
 import { randomUUID } from 'node:crypto'
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import createClient from 'openapi-fetch'
@@ -32,8 +33,17 @@ interface Write {
   changes: Partial<Omit<LocalTask, 'id'>>
   /** Sent with every attempt: however many arrive, the server does the write once. */
   key: string
-  /** What it was made to; fixed before the first attempt, for the same key has to go with the same request. */
+  /**
+   * What it was made to: the task that was known then, or the one that the write before it leaves. Fixed before the first
+   * attempt, for the same key has to go with the same request.
+   */
   revision?: number
+}
+
+/** A write that the server will never take, and why. */
+export interface Refused {
+  write: Write
+  reason: string
 }
 
 /** All that has to survive the end of the program. */
@@ -42,6 +52,9 @@ interface State {
   server: Record<string, Task>
   /** In the order in which they were made. */
   outbox: Write[]
+  refused: Refused[]
+  /** A snapshot that is not whole yet; until then the older tasks are shown. */
+  snapshot?: Record<string, Task>
   /** From where on changes are asked for. */
   since?: string
 }
@@ -65,6 +78,7 @@ export class Offline extends Error {
 
 export type OfflineTasks = Awaited<ReturnType<typeof openOfflineTasks>>
 
+/** Opens the tasks in `file`, which nobody else may use at the same time. */
 export async function openOfflineTasks({ url, user, file, token, fetch }: Options) {
   const state = await readState(file)
   const api = createClient<paths>({
@@ -73,15 +87,22 @@ export async function openOfflineTasks({ url, user, file, token, fetch }: Option
     ...(fetch !== undefined && { fetch }),
   })
 
-  /** A crash leaves the old file or the new one. */
-  async function save(): Promise<void> {
-    await writeFile(`${file}.new`, JSON.stringify(state, null, 2))
-    await rename(`${file}.new`, file)
+  let saved = Promise.resolve()
+  /** One after another; a crash leaves the old file or the new one. */
+  function save(): Promise<void> {
+    saved = saved
+      // Whoever asked for that one has been told.
+      .catch(() => undefined)
+      .then(() => writeFile(`${file}.new`, JSON.stringify(state, null, 2)))
+      .then(() => rename(`${file}.new`, file))
+    return saved
   }
 
-  async function enqueue(kind: Write['kind'], id: string, changes: Write['changes'] = {}): Promise<void> {
-    state.outbox.push({ kind, id, changes, key: randomUUID() })
-    await save()
+  function enqueue(kind: Write['kind'], id: string, changes: Write['changes'] = {}): Promise<void> {
+    const isFirst = state.outbox.every(write => write.id !== id)
+    const revision = isFirst ? state.server[id]?.revision : undefined
+    state.outbox.push({ kind, id, changes, key: randomUUID(), ...(revision !== undefined && { revision }) })
+    return save()
   }
 
   /** The server's tasks with everything that it does not know yet. */
@@ -114,31 +135,42 @@ export async function openOfflineTasks({ url, user, file, token, fetch }: Option
 
   /** Sends the oldest write, and takes it out of the outbox once the server has answered it. */
   async function push(write: Write): Promise<void> {
-    const known = state.server[write.id]
-    // Deleted elsewhere, and told since.
-    if (write.kind !== 'create' && known === undefined) return drop(write)
-    if (write.revision === undefined && known !== undefined) {
+    if (write.kind !== 'create' && write.revision === undefined) {
+      const known = state.server[write.id] ?? (await refresh(write.id))
+      if (known === undefined) return drop(write)
       write.revision = known.revision
       await save()
     }
     const { data, error, response } = await patiently(() => attempt(write))
-    if (response.status === 412) return rebase(write)
-    if (write.kind === 'create' && response.status === 409) {
-      // Nobody else makes this id: an attempt of long ago has created it, and its key is kept no longer.
-      await refresh(write.id)
+    if (response.ok) {
+      if (data === undefined) delete state.server[write.id]
+      else state.server[write.id] = data
       return drop(write)
     }
-    if (error !== undefined && response.status !== 404) throw new Error(describe(error))
-    if (data === undefined) delete state.server[write.id]
-    else state.server[write.id] = data
-    return drop(write)
+    switch (error?.code) {
+      case 'precondition_failed':
+        return rebase(write)
+      case 'task_not_found':
+        delete state.server[write.id]
+        return drop(write)
+      case 'id_taken':
+      case 'id_in_trash':
+        // Nobody else makes this id: an attempt of long ago has created it, and its key is kept no longer.
+        await refresh(write.id)
+        return drop(write)
+      case 'validation_failed':
+        return setAside(write, describe(response, error))
+      default:
+        // A token that is no longer valid, a wrong URL, a proxy: nothing is known of the write, so it stays.
+        throw new Error(describe(response, error))
+    }
   }
 
   /** The task as it is now; undefined where there is none. */
   async function refresh(id: string): Promise<Task | undefined> {
     const params = { path: { user_id: user, id } }
     const { data, error, response } = await patiently(() => api.GET('/api/{user_id}/tasks/{id}', { params }))
-    if (data === undefined && response.status !== 404) throw new Error(describe(error))
+    if (data === undefined && error?.code !== 'task_not_found') throw new Error(describe(response, error))
     if (data === undefined) delete state.server[id]
     else state.server[id] = data
     return data
@@ -146,6 +178,13 @@ export async function openOfflineTasks({ url, user, file, token, fetch }: Option
 
   function drop(write: Write): Promise<void> {
     state.outbox.splice(state.outbox.indexOf(write), 1)
+    return save()
+  }
+
+  /** What builds on a refused write is refused with it; all else goes on. */
+  function setAside({ id }: Write, reason: string): Promise<void> {
+    state.refused.push(...state.outbox.filter(write => write.id === id).map(write => ({ write, reason })))
+    state.outbox = state.outbox.filter(write => write.id !== id)
     return save()
   }
 
@@ -158,6 +197,7 @@ export async function openOfflineTasks({ url, user, file, token, fetch }: Option
     if (data === undefined || write.kind === 'delete') return drop(write)
     write.key = randomUUID()
     write.revision = data.revision
+    state.outbox = state.outbox.filter(({ kind, id }) => kind !== 'delete' || id !== write.id)
     return save()
   }
 
@@ -167,19 +207,23 @@ export async function openOfflineTasks({ url, user, file, token, fetch }: Option
       const query = { limit: 500, ...(state.since !== undefined && { since: state.since }) }
       const params = { path: { user_id: user }, query }
       const { data, error, response } = await patiently(() => api.GET('/api/{user_id}/changes', { params }))
-      if (response.status === 410) {
+      if (error?.code === 'sync_token_expired') {
         // Away for too long to be told every deletion: all anew.
-        state.server = {}
         delete state.since
         continue
       }
-      if (data === undefined) throw new Error(describe(error))
+      if (data === undefined) throw new Error(describe(response, error))
+      if (state.since === undefined) state.snapshot = {}
+      const tasks = state.snapshot ?? state.server
       for (const { id, task } of data.data) {
-        if (task === null) delete state.server[id]
-        else state.server[id] = task
+        if (task === null) delete tasks[id]
+        else tasks[id] = task
       }
       state.since = data.next
       more = data.has_more
+      if (more) continue
+      state.server = tasks
+      delete state.snapshot
     }
   }
 
@@ -187,6 +231,8 @@ export async function openOfflineTasks({ url, user, file, token, fetch }: Option
     list,
     /** How many writes the server has yet to confirm. */
     pending: () => state.outbox.length,
+    /** What it will never take. */
+    refused: (): readonly Refused[] => state.refused,
     async add(title: string): Promise<string> {
       const id = randomUUID()
       await enqueue('create', id, { title })
@@ -206,7 +252,7 @@ async function readState(file: string): Promise<State> {
   try {
     return JSON.parse(await readFile(file, 'utf8'))
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { server: {}, outbox: [] }
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { server: {}, outbox: [], refused: [] }
     throw error
   }
 }
@@ -219,10 +265,11 @@ async function patiently<Data>(request: () => Promise<Answer<Data>>): Promise<An
     try {
       const answer = await request()
       const { status, headers } = answer.response
-      const isTemporary = status === 429 || status >= 500 || answer.error?.code === 'idempotency_key_in_use'
+      const isTemporary =
+        status === 408 || status === 429 || status >= 500 || answer.error?.code === 'idempotency_key_in_use'
       if (!isTemporary) return answer
       trouble = `the server answers ${status}`
-      pause = Math.max(pause, Number(headers.get('retry-after')) * 1000)
+      pause = Math.max(pause, readRetryAfter(headers.get('retry-after')))
     } catch (error) {
       // fetch throws where no answer came; whether the request arrived nobody knows.
       trouble = (error as Error).message
@@ -232,7 +279,35 @@ async function patiently<Data>(request: () => Promise<Answer<Data>>): Promise<An
   throw new Offline(trouble)
 }
 
-const describe = (problem: Problem | undefined) => `${problem?.code}: ${problem?.detail}`
+/** Milliseconds; the header has seconds or a date (RFC 9110, 10.2.3). */
+const readRetryAfter = (text: string | null) =>
+  (/^[0-9]+$/.test(text ?? '') ? Number(text) * 1000 : Date.parse(text ?? '') - Date.now()) || 0
+
+const describe = ({ status }: Response, problem: Problem | undefined) =>
+  problem?.code === undefined ? `The server answers ${status}.` : `${problem.code}: ${problem.detail}`
+
+/** Keeps other programs from the file until the returned function is called; one that crashed keeps nobody. */
+async function lock(file: string): Promise<() => void> {
+  const name = `${file}.lock`
+  try {
+    await writeFile(name, `${process.pid}`, { flag: 'wx' })
+    return () => rmSync(name, { force: true })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    const owner = Number(await readFile(name, 'utf8'))
+    if (isRunning(owner)) throw new Error(`${file} is in use by process ${owner}.`, { cause: error })
+    await rm(name, { force: true })
+    return lock(file)
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return pid > 0 && process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
 
 if (import.meta.main) {
   const { values, positionals } = parseArgs({
@@ -244,6 +319,8 @@ if (import.meta.main) {
       token: { type: 'string' },
     },
   })
+  const unlock = await lock(values.file)
+  process.on('exit', unlock)
   const tasks = await openOfflineTasks(values)
   const [command, ...words] = positionals
   const [id = ''] = words
@@ -269,4 +346,5 @@ if (import.meta.main) {
   }
   for (const task of tasks.list()) console.log(`${task.completed ? '[x]' : '[ ]'} ${task.id} ${task.title}`)
   if (tasks.pending() > 0) console.log(`${tasks.pending()} to be sent`)
+  for (const { write, reason } of tasks.refused()) console.log(`refused: ${write.kind} ${write.id} (${reason})`)
 }

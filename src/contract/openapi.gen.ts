@@ -28,7 +28,7 @@ export interface paths {
          */
         post: operations["createTask"];
         /**
-         * Delete all completed tasks
+         * Delete all completed tasks, or all open ones
          * @description Deletes the tasks that the filter selects, at most 5,000 of them at a time, and says how many there were; call it again while
          *     `has_more`. They are in the trash then. Without the filter it is 400: nothing deletes a whole list by accident.
          */
@@ -297,7 +297,7 @@ export interface components {
              * @description How many tasks were deleted.
              */
             deleted: number;
-            /** @description Whether there were more than can be deleted at a time. */
+            /** @description Whether there may be more; if so, call it again. */
             has_more: boolean;
         };
         /** @description Changes, and where to go on. */
@@ -734,7 +734,7 @@ export interface components {
         /**
          * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
          *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
-         *     otherwise. Any text of 1 to 255 visible characters that the user has not used for another request, in quotes or without;
+         *     otherwise. Any text of 1 to 255 printable ASCII characters that the user has not used for another request, in quotes or, where it has no space, without;
          *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
          *     not kept: the request may be sent again with the same key.
          */
@@ -839,7 +839,7 @@ export interface operations {
                 /**
                  * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
                  *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
-                 *     otherwise. Any text of 1 to 255 visible characters that the user has not used for another request, in quotes or without;
+                 *     otherwise. Any text of 1 to 255 printable ASCII characters that the user has not used for another request, in quotes or, where it has no space, without;
                  *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
                  *     not kept: the request may be sent again with the same key.
                  */
@@ -900,7 +900,7 @@ export interface operations {
                 /**
                  * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
                  *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
-                 *     otherwise. Any text of 1 to 255 visible characters that the user has not used for another request, in quotes or without;
+                 *     otherwise. Any text of 1 to 255 printable ASCII characters that the user has not used for another request, in quotes or, where it has no space, without;
                  *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
                  *     not kept: the request may be sent again with the same key.
                  */
@@ -951,7 +951,7 @@ export interface operations {
                 /**
                  * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
                  *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
-                 *     otherwise. Any text of 1 to 255 visible characters that the user has not used for another request, in quotes or without;
+                 *     otherwise. Any text of 1 to 255 printable ASCII characters that the user has not used for another request, in quotes or, where it has no space, without;
                  *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
                  *     not kept: the request may be sent again with the same key.
                  */
@@ -1059,7 +1059,7 @@ export interface operations {
                 /**
                  * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
                  *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
-                 *     otherwise. Any text of 1 to 255 visible characters that the user has not used for another request, in quotes or without;
+                 *     otherwise. Any text of 1 to 255 printable ASCII characters that the user has not used for another request, in quotes or, where it has no space, without;
                  *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
                  *     not kept: the request may be sent again with the same key.
                  */
@@ -1113,7 +1113,7 @@ export interface operations {
                 /**
                  * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
                  *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
-                 *     otherwise. Any text of 1 to 255 visible characters that the user has not used for another request, in quotes or without;
+                 *     otherwise. Any text of 1 to 255 printable ASCII characters that the user has not used for another request, in quotes or, where it has no space, without;
                  *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
                  *     not kept: the request may be sent again with the same key.
                  */
@@ -1172,7 +1172,7 @@ export interface operations {
                 /**
                  * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
                  *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
-                 *     otherwise. Any text of 1 to 255 visible characters that the user has not used for another request, in quotes or without;
+                 *     otherwise. Any text of 1 to 255 printable ASCII characters that the user has not used for another request, in quotes or, where it has no space, without;
                  *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
                  *     not kept: the request may be sent again with the same key.
                  */
@@ -1227,7 +1227,7 @@ export interface operations {
                 /**
                  * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
                  *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
-                 *     otherwise. Any text of 1 to 255 visible characters that the user has not used for another request, in quotes or without;
+                 *     otherwise. Any text of 1 to 255 printable ASCII characters that the user has not used for another request, in quotes or, where it has no space, without;
                  *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
                  *     not kept: the request may be sent again with the same key.
                  */
@@ -1281,7 +1281,7 @@ export interface operations {
                 /**
                  * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
                  *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
-                 *     otherwise. Any text of 1 to 255 visible characters that the user has not used for another request, in quotes or without;
+                 *     otherwise. Any text of 1 to 255 printable ASCII characters that the user has not used for another request, in quotes or, where it has no space, without;
                  *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
                  *     not kept: the request may be sent again with the same key.
                  */

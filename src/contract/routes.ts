@@ -100,7 +100,14 @@ function handle(operation: Operation, contract: Contract, surroundings: Surround
       const keyed = {
         userId: path.user_id as string,
         key: readKey(key as string),
-        fingerprint: fingerprint({ operationId, path, ifMatch, ifNoneMatch, ...sent }),
+        // Ids are the same in upper and lower case.
+        fingerprint: fingerprint({
+          operationId,
+          id: (path.id as string | undefined)?.toLowerCase(),
+          ifMatch,
+          ifNoneMatch,
+          ...sent,
+        }),
       }
       return once(db, keyed, retention.keys, work)
     })

@@ -8,9 +8,12 @@ import type { Store } from './open.ts'
 import type { Tables } from './tables.ts'
 import { parsers, SESSION_FORMAT, setStatements } from './values.ts'
 
-/** Milliseconds. Each layer is more patient than the one that it watches over: connecting, the server, the driver. */
+/**
+ * Milliseconds. Each layer is more patient than the one that it watches over: connecting, the server, the driver. Waiting for a lock
+ * lasts longer than `deadlock_timeout`, which is a second by default: else no deadlock is ever found, and both sides fail.
+ */
 const CONNECT_TIMEOUT = 2_000
-const SERVER_TIMEOUTS = { lock_timeout: 1_000, statement_timeout: 3_000, idle_in_transaction_session_timeout: 5_000 }
+const SERVER_TIMEOUTS = { lock_timeout: 2_000, statement_timeout: 3_000, idle_in_transaction_session_timeout: 5_000 }
 const QUERY_TIMEOUT = 5_000
 
 const types: pg.CustomTypesConfig = {

@@ -62,7 +62,8 @@ export async function purgePeriodically(
     try {
       if (await queries.claim(db, ago(0), ago(-interval))) {
         const purged = await purge(db, retention, { signal })
-        await queries.keep(db, ago(-interval))
+        // Where it was stopped, the next one may go on at once.
+        await queries.keep(db, signal.aborted ? ago(0) : ago(-interval))
         if (purged.tombstones + purged.keys > 0) log.info(purged, 'purged what was too old')
       } else log.debug('purging is done elsewhere, or was not long ago')
     } catch (error) {

@@ -48,9 +48,14 @@ export async function findTombstones(db: Db, before: string, limit: number): Pro
  */
 export async function removeTombstones(db: Db, userId: string, ids: string[], before: string): Promise<number> {
   const { rows } = await sql<{ count: number }>`
-    with gone as (
-      delete from task
+    with found as (
+      select id from task
       where user_id = ${userId} and id = any(${ids}::uuid[]) and deleted_at < ${before}::timestamptz
+      order by id
+      for update
+    ), gone as (
+      delete from task
+      where user_id = ${userId} and id = any(array(select id from found))
       returning revision
     )
     update user_clock as c

@@ -30,8 +30,8 @@ export function readCondition(headers: ConditionHeaders): Condition {
 export const holds = ({ only, except }: Condition, revision: number): boolean =>
   (only === null || only.includes(revision)) && !except.includes(revision)
 
-/** Tags of another form are of no task: they match nothing. */
+/** Tags of another form, and numbers that no revision reaches, are of no task: they match nothing. */
 function revisions(tags: string, form: RegExp): number[] {
   const found = tags.match(/(W\/)?"[^"]*"/g) ?? []
-  return found.flatMap(tag => Number(form.exec(tag)?.[1] ?? []))
+  return found.map(tag => Number(form.exec(tag)?.[1])).filter(Number.isSafeInteger)
 }

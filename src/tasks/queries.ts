@@ -281,13 +281,14 @@ export async function isInTrash(db: Db, userId: string, id: string, deletedSince
   return found !== undefined
 }
 
-/** Locks these tasks until the transaction ends, in the order of their ids. */
+/** Locks those of these tasks that there are until the transaction ends, in the order of their ids. */
 export async function lock(db: Db, userId: string, ids: string[]): Promise<void> {
   await db
     .selectFrom('task')
     .select('id')
     .where('user_id', '=', userId)
     .where(sql<boolean>`id = any(${ids}::uuid[])`)
+    .where('deleted_at', 'is', null)
     .orderBy('id')
     .forUpdate()
     .execute()

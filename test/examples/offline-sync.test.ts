@@ -1,5 +1,6 @@
 /** The example client against the real server: offline, over a network that loses answers, beside other clients. */
 import { execFile } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
@@ -198,13 +199,121 @@ t.test('a server that asks for patience gets it', async t => {
   t.equal(answers, 3, 'refused, created, and the changes')
 })
 
-t.test('a request that the server refuses is told, and stays in the outbox', async t => {
-  const tasks = await (await createDevice(t, randomUser())).open()
-  await tasks.add('')
-  await t.rejects(tasks.sync(), { message: /^validation_failed: / })
-  t.equal(tasks.pending(), 1)
+t.test('a write that the server refuses is set aside with what builds on it, and holds up nothing else', async t => {
+  const user = randomUser()
+  const tasks = await (await createDevice(t, user)).open()
+  const bad = await tasks.add('')
+  await tasks.add('Good')
+  await tasks.update(bad, { completed: true })
+  await tasks.sync()
+  t.match(tasks.refused(), [
+    { write: { kind: 'create', id: bad }, reason: /^validation_failed: / },
+    { write: { kind: 'update', id: bad }, reason: /^validation_failed: / },
+  ])
+  t.equal(tasks.pending(), 0)
+  await agree(t, tasks, user)
   const nobody = await (await createDevice(t, 'not/a/user')).open()
   await t.rejects(nobody.sync(), { message: /^validation_failed: / })
+})
+
+t.test('an answer that is not of the service says nothing about a write', async t => {
+  const user = randomUser()
+  const device = await createDevice(t, user)
+  const tasks = await device.open()
+  await tasks.add('Precious')
+  device.network = request => fetch(new Request(request.url.replace('/api/', '/v1/api/'), request))
+  await t.rejects(tasks.sync(), { message: /^route_not_found: / })
+  device.network = async () => new Response(null, { status: 403, headers: { 'content-length': '0' } })
+  await t.rejects(tasks.sync(), { message: 'The server answers 403.' })
+  t.equal(tasks.pending(), 1)
+  device.network = fetch
+  await tasks.sync()
+  t.same(titles(await live(user)), ['Precious'])
+})
+
+t.test('an edit of a task that was never seen here is made, if there is one', async t => {
+  const user = randomUser()
+  const { id } = await create(user)
+  const gone = await create(user)
+  await call('DELETE', `/api/${user}/tasks/${gone.id}`)
+  const tasks = await (await createDevice(t, user)).open()
+  await tasks.update(id, { title: 'My edit' })
+  await tasks.update(gone.id, { title: 'Too late' })
+  await tasks.sync()
+  t.same(titles(await live(user)), ['My edit'])
+  await agree(t, tasks, user)
+})
+
+t.test('until a new snapshot is whole the older tasks are shown', async t => {
+  const user = randomUser()
+  const device = await createDevice(t, user)
+  const tasks = await device.open()
+  const [gone, kept] = [await create(user, { title: 'Gone' }), await create(user, { title: 'Kept' })]
+  await tasks.sync()
+  await call('DELETE', `/api/${user}/tasks/${gone.id}`)
+  await removeTombstones(database.kysely, user, [gone.id], new Date(Date.now() + 1000).toISOString())
+  let isSnapshot = false
+  device.network = async request => {
+    if (isSnapshot) throw new TypeError('fetch failed')
+    const response = await fetch(request)
+    isSnapshot = response.status === 410
+    return response
+  }
+  await t.rejects(tasks.sync(), Offline)
+  t.same(titles(tasks.list()), ['Gone', 'Kept'])
+  await tasks.update(kept.id, { completed: true })
+  device.network = fetch
+  await tasks.sync()
+  await agree(t, tasks, user)
+  t.match(await live(user), [{ title: 'Kept', completed: true }])
+})
+
+t.test('an edit elsewhere wins over a deletion here, also where that comes after an edit', async t => {
+  const user = randomUser()
+  const tasks = await (await createDevice(t, user)).open()
+  const id = await tasks.add('T')
+  await tasks.sync()
+  await tasks.update(id, { title: 'Mine' })
+  await tasks.remove(id)
+  await call('PATCH', `/api/${user}/tasks/${id}`, { description: 'Theirs' })
+  await tasks.sync()
+  t.match(await live(user), [{ title: 'Mine', description: 'Theirs' }])
+  await agree(t, tasks, user)
+})
+
+t.test('a list of several pages comes whole', async t => {
+  const user = randomUser()
+  for (let batch = 0; batch < 6; batch += 1) {
+    const items = Array.from({ length: 100 }, () => ({ action: 'create', task: { title: 'T' } }))
+    t.equal((await call('POST', `/api/${user}/tasks/batch`, { items })).status, 200)
+  }
+  const device = await createDevice(t, user)
+  const tasks = await device.open()
+  await tasks.sync()
+  t.equal(tasks.list().length, 600)
+  t.equal(device.requests.length, 2)
+})
+
+t.test('edits at the same moment are all kept', async t => {
+  const user = randomUser()
+  const device = await createDevice(t, user)
+  const tasks = await device.open()
+  await Promise.all(['a', 'b', 'c'].map(title => tasks.add(title)))
+  t.equal((await device.open()).pending(), 3)
+})
+
+t.test('a date in Retry-After, and a request that came too slowly', async t => {
+  const user = randomUser()
+  const device = await createDevice(t, user)
+  const tasks = await device.open()
+  const answers = [
+    new Response('{}', { status: 408 }),
+    new Response('{}', { status: 503, headers: { 'retry-after': new Date().toUTCString() } }),
+  ]
+  device.network = async request => answers.shift() ?? fetch(request)
+  await tasks.add('T')
+  await tasks.sync()
+  t.same(titles(await live(user)), ['T'])
 })
 
 t.test('an attempt of so long ago that its key is forgotten is still the only one', async t => {
@@ -267,6 +376,13 @@ t.test('from the command line', async t => {
   t.equal(await run('sync'), '')
   t.equal(await run(), '')
   await run('add')
-  await t.rejects(run('sync'), { code: 1, stderr: /^validation_failed: / })
+  t.match(await run('sync'), /^refused: create \S+ \(validation_failed: .*\)$/)
+  await t.rejects(run('--url', `${url}/v1`, 'sync'), { code: 1, stderr: /^route_not_found: / })
+  await writeFile(`${file}.lock`, `${process.pid}`)
+  await t.rejects(run('list'), { code: 1, stderr: /tasks\.json is in use by process / })
+  // Of a program that was killed: no process has this number.
+  await writeFile(`${file}.lock`, '999999999')
+  await run('list')
+  await t.rejects(run('--file', `${file}/none`, 'list'), { code: 1, stderr: /ENOTDIR/ })
   await t.rejects(run('archive'), { code: 1, stderr: /^There is no archive: use list, / })
 })

@@ -185,6 +185,8 @@ t.test('another payload, path, query or condition is another request; another or
     'content-type': 'application/merge-patch+json',
   })
   t.same([same.status, same.headers.get('idempotent-replayed')], [200, 'true'])
+  const shouted = await patch(`${tasksPath(user)}/${task.id.toUpperCase()}`, body)
+  t.same([shouted.status, shouted.headers.get('idempotent-replayed')], [200, 'true'])
   const others = [
     await patch(pathOf(task), '{"title":"T"}'),
     await patch(pathOf(task), '{"title":"t","description":null}'),

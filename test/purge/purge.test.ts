@@ -1,4 +1,5 @@
 /** Purging: what is too old goes for good, and who has to know is told. */
+import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { pino } from 'pino'
@@ -21,8 +22,8 @@ const changes = (user: string, since?: string) =>
   call('GET', `/api/${user}/changes${since === undefined ? '' : `?since=${since}`}`)
 
 /** A task that was deleted some time ago. */
-async function createTombstone(user: string, age: number): Promise<Task> {
-  const task = await create(user)
+async function createTombstone(user: string, age: number, fields: { id?: string } = {}): Promise<Task> {
+  const task = await create(user, fields)
   await call('DELETE', pathOf(task))
   const { id } = task
   await kysely
@@ -109,6 +110,34 @@ t.test('whoever stops purges no further', async t => {
   stopping.abort()
   t.match(await purging, { tombstones: 0 })
   t.match(await purge(kysely, retention), { tombstones: 1 })
+})
+
+t.test(
+  'tombstones are locked in the order of their ids, as whoever locks several tasks of a user does',
+  { skip: !onPostgres && 'PGlite has one connection' },
+  async t => {
+    const user = randomUser()
+    const ids = Array.from({ length: 20 }, () => randomUUID()).toSorted()
+    const [first, ...others] = ids
+    // The first one by id is the last one in the table.
+    for (const id of ids.toReversed()) await createTombstone(user, 2 * retention.tombstones, { id })
+    const locking = await kysely.startTransaction().execute()
+    await sql`select from task where user_id = ${user} and id = ${first} for update`.execute(locking)
+    const removing = queries.removeTombstones(kysely, user, ids, ago(retention.tombstones))
+    await untilWaiting(kysely)
+    await sql`select from task where user_id = ${user} and id = any(${others}) for update nowait`.execute(locking)
+    await locking.rollback().execute()
+    t.equal(await removing, ids.length)
+  },
+)
+
+t.test('whoever stops leaves the job to others, who need not wait', async t => {
+  await releaseJob()
+  const stopping = new AbortController()
+  const purging = purgePeriodically(kysely, retention, HOUR, pino({ level: 'silent' }), stopping.signal)
+  stopping.abort()
+  await purging
+  t.equal(await queries.claim(kysely, ago(0), ago(-HOUR)), true)
 })
 
 t.test('keys past their time go', async t => {

@@ -21,6 +21,11 @@ const pathOf = (task: Task) => `/api/${task.user_id}/tasks/${task.id}`
 t.test('a read is 304 for the revision that the caller has', async t => {
   const task = await create(randomUser())
   const path = pathOf(task)
+  t.equal(
+    (await call('GET', path, undefined, { 'if-match': '"9007199254740993"' })).status,
+    412,
+    'beyond all revisions',
+  )
   for (const tags of ['"1"', 'W/"1"', '*', '"7", "1"', '"a,b" ,W/"1",', ',, "1"']) {
     const { status, headers, text } = await call('GET', path, undefined, { 'if-none-match': tags })
     t.same([status, headers.get('etag'), text], [304, '"1"', ''], tags)
