@@ -27,29 +27,15 @@ const SERVERS = 2
 const FAULT_PAUSE = 4_000
 const PROGRESS_INTERVAL = 10_000
 
-interface Control {
-  /** Done to the database after each fault. */
-  sabotage?: string
-  /** The only fault, where others would seldom show what is wrong. */
-  fault?: string
-}
-
-/** What goes wrong on purpose; where nothing is done to the database, it is the client that lies. */
-const controls: Record<string, Control> = {
-  'ack-before-commit': {},
-  'blind-write': {},
-  'forget-keys': {
-    sabotage: 'delete from idempotency_key where user_id = $1',
-    fault: 'answers of commits lost',
-  },
-  'drop-row': {
-    sabotage:
-      'delete from task where id = (select id from task where user_id = $1 and deleted_at is null order by random() limit 1)',
-  },
-  'double-row': {
-    sabotage: `insert into task select user_id, gen_random_uuid(), title, description, completed, completed_at, created_at, updated_at, revision
+/** What goes wrong on purpose: what is done to the database after each fault, or undefined where it is the client that lies. */
+const controls: Record<string, string | undefined> = {
+  'ack-before-commit': undefined,
+  'blind-write': undefined,
+  'forget-keys': undefined,
+  'drop-row':
+    'delete from task where id = (select id from task where user_id = $1 and deleted_at is null order by random() limit 1)',
+  'double-row': `insert into task select user_id, gen_random_uuid(), title, description, completed, completed_at, created_at, updated_at, revision
       from task where user_id = $1 and deleted_at is null order by random() limit 1`,
-  },
 }
 
 const { values } = parseArgs({
@@ -101,7 +87,11 @@ async function run(): Promise<string[]> {
   // Only replacements: what is overwritten without having been seen is no contradiction.
   const lies = createRandom(seed + 1)
   const history = createHistory()
-  const requests = createRequests(() => servers.map(({ origin }) => origin), history.findings)
+  const requests = createRequests(
+    () => servers.map(({ origin }) => origin),
+    history.findings,
+    control === 'forget-keys',
+  )
   const workload = createWorkload(requests, history, user, TASKS, {
     claims: ({ kind }) => control === 'ack-before-commit' && kind === 'replace' && lies.below(50) === 0,
     isBlind: control === 'blind-write',
@@ -134,13 +124,13 @@ async function strike(
   user: string,
   { count }: History,
 ) {
-  const { sabotage, fault }: Control = controls[control ?? ''] ?? {}
+  const sabotage = controls[control ?? '']
   const struck: Record<string, number> = {}
   const end = performance.now() + seconds * 1000
   let progress = performance.now() + PROGRESS_INTERVAL
   while (performance.now() < end && !interrupted.aborted) {
     await sleep(500 + random.below(FAULT_PAUSE))
-    const name = fault ?? random.pick(Object.keys(faults))
+    const name = random.pick(Object.keys(faults))
     await faults[name]?.(surroundings, random)
     struck[name] = (struck[name] ?? 0) + 1
     if (sabotage !== undefined) await administer(surroundings.cluster.url, sabotage, user)
