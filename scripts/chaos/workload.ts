@@ -22,6 +22,9 @@ const KINDS = [
   'batch',
 ] as const
 
+/** How often a read in the end is tried, each a second or two after the one before. */
+const LAST_ATTEMPTS = 10
+
 export interface Workload {
   /** Runs one worker until `signal` aborts. */
   work(random: Random, signal: AbortSignal): Promise<void>
@@ -161,6 +164,16 @@ export function createWorkload(
     return answer !== undefined
   }
 
+  /** The last fault may have left connections that are not yet known to be lost. */
+  async function inTheEnd<Result>(attempt: () => Promise<Result | undefined>): Promise<Result | undefined> {
+    for (let attempts = 1; attempts < LAST_ATTEMPTS; attempts++) {
+      const result = await attempt()
+      if (result !== undefined) return result
+      await backOff()
+    }
+    return attempt()
+  }
+
   async function step(random: Random, signal: AbortSignal): Promise<boolean> {
     const slot = random.below(slots)
     const id = current[slot] as string
@@ -196,12 +209,15 @@ export function createWorkload(
     },
     async readAll() {
       for (const id of history.operations.keys()) {
-        const start = performance.now()
-        const outcome = toOutcome(id, 'read', await requests.send(toRequest(id, { kind: 'read' })))
+        const outcome = await inTheEnd(async () => {
+          const start = performance.now()
+          const outcome = toOutcome(id, 'read', await requests.send(toRequest(id, { kind: 'read' })))
+          history.record(id, { kind: 'read' }, outcome, start)
+          return outcome
+        })
         if (outcome === undefined) findings.push(`${id} cannot be read in the end`)
-        history.record(id, { kind: 'read' }, outcome, start)
       }
-      const listed = await list()
+      const listed = await inTheEnd(list)
       if (listed === undefined) findings.push('the list cannot be read in the end')
       return listed ?? []
     },
