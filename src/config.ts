@@ -95,6 +95,11 @@ export const variables = {
     text,
     'The address to listen on. Without authentication only one of this machine (loopback) is taken.',
   ),
+  REUSE_PORT: variable(
+    'off',
+    oneOf('on', 'off'),
+    'Whether several processes of this machine may listen on PORT at the same time, if all of them say `on`: the kernel (Linux) spreads connections over them.',
+  ),
   DATABASE_URL: variable(
     '',
     optional(postgresUrl),
@@ -109,8 +114,13 @@ export const variables = {
   ),
   DATABASE_POOL_SIZE: variable(
     '10',
-    integer(1, 1000),
-    'How many connections to PostgreSQL this process opens at the most.',
+    integer(3, 1000),
+    'How many connections to PostgreSQL this process opens at the most: a fifth, two at the most, are shared by reads, two fifths, eight at the most, by writes of one statement, the rest is for transactions.',
+  ),
+  DATABASE_PREPARED: variable(
+    'on',
+    oneOf('on', 'off'),
+    'Whether statements are prepared on each connection. Set it to `off` behind a pooler in transaction mode, such as PgBouncer; `statement_timeout`, `lock_timeout` and `idle_in_transaction_session_timeout` are then the settings of the role or of the pooler.',
   ),
   DATA_DIR: variable('./data', text, 'The folder of the embedded PGlite, for one process at a time.'),
   AUTH_ISSUER: variable(
@@ -240,6 +250,7 @@ export const databaseConfig = (config: Config): DatabaseConfig => ({
   migrationUrl: config.MIGRATION_DATABASE_URL,
   dataDir: config.DATA_DIR,
   poolSize: config.DATABASE_POOL_SIZE,
+  isPrepared: config.DATABASE_PREPARED === 'on',
 })
 
 export type Config = { [Name in keyof typeof variables]: ReturnType<(typeof variables)[Name]['read']> }

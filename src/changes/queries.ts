@@ -1,5 +1,6 @@
 /** All SQL of the change feed. */
 import { type Kysely, sql } from 'kysely'
+import { read } from '../database/statement.ts'
 import type { Tables } from '../database/tables.ts'
 import { columns, type Task } from '../tasks/queries.ts'
 
@@ -12,17 +13,18 @@ export interface Changes {
   tasks: Task[]
 }
 
-/**
- * Up to `limit` tasks that were written after `position`, without those that were deleted up to `since`, or up to now
- * where it is null. Clock and tasks are of one moment: what is not among them yet has a revision above the clock.
- */
-export async function list(
-  db: Kysely<Tables>,
-  userId: string,
-  { position, since }: { position: number; since: number | null },
-  limit: number,
-): Promise<Changes> {
-  const { rows } = await sql<{ clock: number; purged: number } & (Task | { id: null })>`
+interface ListValues {
+  userId: string
+  position: number
+  since: number | null
+  limit: number
+}
+
+const listing = read(
+  'changes_list',
+  (_db, { userId, position, since, limit }: ListValues) => sql<
+    { clock: number; purged: number } & (Task | { id: null })
+  >`
     select clock.revision as clock, clock.purged_revision as purged, changed.*
     from user_clock as clock
     left join lateral (
@@ -33,7 +35,20 @@ export async function list(
       limit ${limit}
     ) as changed on true
     where clock.user_id = ${userId}
-    order by changed.revision`.execute(db)
+    order by changed.revision`,
+)
+
+/**
+ * Up to `limit` tasks that were written after `position`, without those that were deleted up to `since`, or up to now
+ * where it is null. Clock and tasks are of one moment: what is not among them yet has a revision above the clock.
+ */
+export async function list(
+  db: Kysely<Tables>,
+  userId: string,
+  { position, since }: { position: number; since: number | null },
+  limit: number,
+): Promise<Changes> {
+  const rows = await listing(db, { userId, position, since, limit })
   const { clock = 0, purged = 0 } = rows[0] ?? {}
   const tasks = rows.flatMap(({ clock: _, purged: __, ...task }) => (task.id === null ? [] : [task]))
   return { clock, purged, tasks }

@@ -25,21 +25,26 @@ export function createDatabaseAccess(
   const outage = createOutageLog(log)
   let running = 0
 
+  /** What to answer for an error of a handler's work. */
+  function explain(error: unknown): unknown {
+    // An answer, which the database has helped to find.
+    if (error instanceof Problem) return error
+    onFailure(failureCode(error))
+    if (!isUnavailable(error)) return error
+    if (isPoolTimeout(error)) return overloaded()
+    // A lock that was not to be had, say, is this request's own trouble; a lost connection is everybody's, and told once.
+    if (!breaksConnection(error)) return databaseUnavailable(error)
+    outage.failed(error)
+    return databaseUnavailable()
+  }
+
   async function run<T>(work: () => Promise<T>): Promise<T> {
     try {
       const result = await retryConflicts(work)
       outage.succeeded()
       return result
     } catch (error) {
-      // An answer, which the database has helped to find.
-      if (error instanceof Problem) throw error
-      onFailure(failureCode(error))
-      if (!isUnavailable(error)) throw error
-      if (isPoolTimeout(error)) throw overloaded()
-      // A lock that was not to be had, say, is this request's own trouble; a lost connection is everybody's, and told once.
-      if (!breaksConnection(error)) throw databaseUnavailable(error)
-      outage.failed(error)
-      throw databaseUnavailable()
+      throw explain(error)
     }
   }
 
@@ -47,8 +52,10 @@ export function createDatabaseAccess(
     if (!database.ready) throw databaseUnavailable()
     if (running >= most) throw overloaded()
     running += 1
-    return run(work).finally(() => {
+    try {
+      return await run(work)
+    } finally {
       running -= 1
-    })
+    }
   }
 }

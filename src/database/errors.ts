@@ -21,13 +21,17 @@ const UNAVAILABLE = /^(08...|53...|57...|25006|40001|40P01|55P03)$/
 /** Node's network errors: ECONNREFUSED, ENOTFOUND, ETIMEDOUT, ... */
 const NETWORK = /^E[A-Z]+$/
 
+/** How the driver says that no connection was to be had in time, and that no answer came in time. */
+export const POOL_TIMEOUT = 'timeout exceeded when trying to connect'
+export const QUERY_TIMEOUT = 'Query read timeout'
+
 /** The driver throws plain errors for its own timeouts and for connections that end under a query. */
-const DRIVER =
-  /^(timeout exceeded when trying to connect|Connection terminated|Query read timeout|Client has encountered a connection error)/
+const DRIVER = new RegExp(
+  `^(${POOL_TIMEOUT}|${QUERY_TIMEOUT}|Connection terminated|Client has encountered a connection error)`,
+)
 
 /** All connections were at work for longer than a request waits for one; it has done nothing. */
-export const isPoolTimeout = (error: unknown): boolean =>
-  error instanceof Error && error.message === 'timeout exceeded when trying to connect'
+export const isPoolTimeout = (error: unknown): boolean => error instanceof Error && error.message === POOL_TIMEOUT
 
 /** Whether the same request may well succeed later: the database is away, not the request wrong. */
 export function isUnavailable(error: unknown): boolean {

@@ -5,7 +5,6 @@ import type { Kysely } from 'kysely'
 import { StartError } from '../start-error.ts'
 import { describeError, isUnavailable } from './errors.ts'
 import { migrateUp } from './migrate.ts'
-import { openPGlite } from './pglite.ts'
 import { openPostgres } from './postgres.ts'
 import type { Tables } from './tables.ts'
 
@@ -44,6 +43,8 @@ export interface DatabaseConfig {
   migrationUrl?: string | undefined
   dataDir: string
   poolSize: number
+  /** Whether statements are prepared on each connection, which a pooler in transaction mode does not allow. */
+  isPrepared?: boolean
 }
 
 /** How long to wait before the database is tried again, in milliseconds: short, for a restart is over in a second. */
@@ -51,11 +52,12 @@ const RETRY_DELAY = 500
 
 /** @throws StartError where a connection string or DATA_DIR cannot be used */
 export async function openDatabase(config: DatabaseConfig, log: FastifyBaseLogger): Promise<Database> {
-  const { databaseUrl, migrationUrl = databaseUrl, dataDir, poolSize } = config
+  const { databaseUrl, migrationUrl = databaseUrl, dataDir, poolSize, isPrepared = true } = config
   const store =
     databaseUrl === undefined
-      ? await openPGlite(dataDir)
-      : openPostgres({ databaseUrl, migrationUrl: migrationUrl as string, poolSize }, log)
+      ? // Loaded only where it is used: it is a whole PostgreSQL.
+        await (await import('./pglite.ts')).openPGlite(dataDir)
+      : openPostgres({ databaseUrl, migrationUrl: migrationUrl as string, poolSize, isPrepared }, log)
   let ready = false
   return {
     ...store,

@@ -6,8 +6,9 @@ import { Kysely, PGliteDialect } from 'kysely'
 import { StartError } from '../start-error.ts'
 import { lockFolder } from './lock.ts'
 import type { Store } from './open.ts'
+import { SESSION_FORMAT, SESSION_PLANNING, setStatements } from './session.ts'
 import type { Tables } from './tables.ts'
-import { parsers, SESSION_FORMAT, setStatements } from './values.ts'
+import { parsers } from './values.ts'
 
 /** The major version of PostgreSQL that PGlite brings: it opens no other's files. */
 export const PGLITE_MAJOR_VERSION = '18'
@@ -69,7 +70,7 @@ async function openFiles(folder: string): Promise<PGlite> {
       await rename(unfinished, files)
     }
     const pglite = await PGlite.create(files, { parsers })
-    await pglite.exec(setStatements(SESSION_FORMAT))
+    await pglite.exec(setStatements({ ...SESSION_FORMAT, ...SESSION_PLANNING }))
     return pglite
   } catch (error) {
     throw new StartError(`The database in ${files} cannot be opened: ${(error as Error).message}.`, { cause: error })

@@ -1,12 +1,17 @@
-/** PostgreSQL through a pool of pg connections. */
+/** PostgreSQL through pg: connections that single statements share, and a pool for transactions. */
+import { Socket } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
-import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
+import { type CompiledQuery, Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
 import { StartError } from '../start-error.ts'
+import { SharingDialect } from './dialect.ts'
 import { breaksConnection } from './errors.ts'
-import type { Store } from './open.ts'
+import type { PoolUsage, Store } from './open.ts'
+import { createPipelines, type Done, type PipelineConnection, type Statement } from './pipeline.ts'
+import { SESSION_FORMAT, SESSION_PLANNING, setStatements } from './session.ts'
+import { statementInfo } from './statement.ts'
 import type { Tables } from './tables.ts'
-import { parsers, SESSION_FORMAT, setStatements } from './values.ts'
+import { parsers } from './values.ts'
 
 /**
  * Milliseconds. Each layer is more patient than the one that it watches over: connecting, the server, the driver. Waiting for a lock
@@ -15,6 +20,13 @@ import { parsers, SESSION_FORMAT, setStatements } from './values.ts'
 const CONNECT_TIMEOUT = 2_000
 const SERVER_TIMEOUTS = { lock_timeout: 2_000, statement_timeout: 3_000, idle_in_transaction_session_timeout: 5_000 }
 const QUERY_TIMEOUT = 5_000
+/** A connection is replaced when it is so old, and given up when it has had nothing to do for so long. */
+const LIFETIME = 1_800_000
+const IDLE_TIME = 10_000
+
+/** How many statements may be on their way on one connection. */
+const READ_DEPTH = 32
+const WRITE_DEPTH = 8
 
 const types: pg.CustomTypesConfig = {
   getTypeParser: (oid, format) => parsers[oid as keyof typeof parsers] ?? pg.types.getTypeParser(oid, format as 'text'),
@@ -27,36 +39,75 @@ const POOL_DEFAULTS = {
   types,
 } satisfies pg.PoolConfig
 
+export interface PostgresConfig {
+  databaseUrl: string
+  migrationUrl: string
+  poolSize: number
+  isPrepared: boolean
+}
+
+/** The settings that a session starts with. */
+type Settings = Record<string, string | number>
+
 /**
- * Opens a pool; no connection is made before the first query.
+ * Opens PostgreSQL; no connection is made before the first query.
  * @throws StartError where the connection string, or a file that it names, cannot be read
  */
 export function openPostgres(
-  { databaseUrl, migrationUrl, poolSize }: { databaseUrl: string; migrationUrl: string; poolSize: number },
+  { databaseUrl, migrationUrl, poolSize, isPrepared }: PostgresConfig,
   log: FastifyBaseLogger,
 ): Store {
-  const connect = (options: pg.PoolConfig, settings: Record<string, string | number>) => {
-    const pool = new pg.Pool({ ...POOL_DEFAULTS, ...options })
-    const dialect = new PostgresDialect({ pool: guardPool(pool, { ...SESSION_FORMAT, ...settings }, log) })
-    return { pool, db: new Kysely<Tables>({ dialect }) }
-  }
   const description = `PostgreSQL at ${withoutCredentials('DATABASE_URL', databaseUrl)}`
   withoutCredentials('MIGRATION_DATABASE_URL', migrationUrl)
-  const { pool, db: kysely } = connect(
-    { connectionString: databaseUrl, max: poolSize, maxLifetimeSeconds: 1_800, query_timeout: QUERY_TIMEOUT },
-    SERVER_TIMEOUTS,
-  )
+  // In transaction mode a pooler gives each transaction any session: it keeps the format for its clients, other settings would be for whoever comes next.
+  const settings: Settings = { ...SESSION_FORMAT, ...(isPrepared && { ...SERVER_TIMEOUTS, ...SESSION_PLANNING }) }
+  const nameOf = (text: string) => (isPrepared ? statementInfo(text)?.name : undefined)
+  const sizes = divide(poolSize)
+  const pool = new pg.Pool({
+    ...POOL_DEFAULTS,
+    connectionString: databaseUrl,
+    max: sizes.transactions,
+    maxLifetimeSeconds: LIFETIME / 1000,
+    idleTimeoutMillis: IDLE_TIME,
+    query_timeout: QUERY_TIMEOUT,
+  })
+  const shared = {
+    connect: () => connectPipeline(databaseUrl, settings, log),
+    patience: CONNECT_TIMEOUT,
+    timeout: QUERY_TIMEOUT,
+    lifetime: LIFETIME,
+    idleTime: IDLE_TIME,
+  }
+  const reads = createPipelines({ ...shared, connections: sizes.reads, depth: READ_DEPTH })
+  const writes = createPipelines({ ...shared, connections: sizes.writes, depth: WRITE_DEPTH })
+  const dialect = new SharingDialect({
+    pool: guardPool(pool, settings, nameOf, log),
+    share({ sql: text, parameters }: CompiledQuery) {
+      // A read waits for no lock: so it must not stand behind a write that does.
+      const pipelines = statementInfo(text)?.isRead ? reads : writes
+      return pipelines.query({ text, values: parameters as unknown[], name: nameOf(text) })
+    },
+    close: async () => {
+      await Promise.all([reads.close(), writes.close()])
+    },
+  })
+  const kysely = new Kysely<Tables>({ dialect })
   return {
     kysely,
-    poolUsage: () => ({
-      busy: pool.totalCount - pool.idleCount,
-      idle: pool.idleCount,
-      waiting: pool.waitingCount,
-    }),
+    poolUsage: () => {
+      const { totalCount, idleCount, waitingCount } = pool
+      const transactions = { busy: totalCount - idleCount, idle: idleCount, waiting: waitingCount }
+      const all = [reads.usage(), writes.usage(), transactions]
+      const sum = (state: keyof PoolUsage) => all.reduce((total, usage) => total + usage[state], 0)
+      return { busy: sum('busy'), idle: sum('idle'), waiting: sum('waiting') }
+    },
     description,
     // Migrations take as long as they take: a connection of their own, which waits for locks and for long statements.
     async migrate(work) {
-      const { db } = connect({ connectionString: migrationUrl, max: 1 }, {})
+      const pool = new pg.Pool({ ...POOL_DEFAULTS, connectionString: migrationUrl, max: 1 })
+      const db = new Kysely<Tables>({
+        dialect: new PostgresDialect({ pool: guardPool(pool, SESSION_FORMAT, nameOf, log) }),
+      })
       try {
         return await work(db)
       } finally {
@@ -67,8 +118,110 @@ export function openPostgres(
   }
 }
 
+/** What connections are for. Reads need few, for they do not wait; writes wait for the disk, several at the same time. */
+function divide(connections: number): { reads: number; writes: number; transactions: number } {
+  const reads = Math.min(2, Math.ceil(connections / 5))
+  const writes = Math.min(8, Math.floor((2 * connections) / 5))
+  return { reads, writes, transactions: connections - reads - writes }
+}
+
+/**
+ * A query that makes objects of its rows itself: pg's own way copies a template for each, which leaves objects that are slow to turn into
+ * JSON. It gets text and values, for a configuration would be copied member by member.
+ */
+class SharedQuery extends pg.Query {
+  declare name: string | undefined
+  readonly #rows: unknown[] = []
+  #toRow!: ToRow
+  #parsers!: ((text: string) => unknown)[]
+
+  constructor({ text, values, name }: Statement, done: Done) {
+    super(text, values, (error, result) => done(error, { rows: this.#rows, rowCount: result?.rowCount } as never))
+    this.name = name
+  }
+
+  handleRowDescription({ fields }: { fields: { name: string; dataTypeID: number }[] }): void {
+    this.#toRow = toRowOf(fields.map(({ name }) => name))
+    this.#parsers = fields.map(({ dataTypeID }) => types.getTypeParser(dataTypeID, 'text'))
+  }
+
+  handleDataRow({ fields: values }: { fields: unknown[] }): void {
+    for (let index = 0; index < values.length; index += 1) {
+      const value = values[index] as string | null
+      if (value !== null) values[index] = this.#parsers[index]?.(value)
+    }
+    this.#rows.push(this.#toRow(values))
+  }
+}
+
+type ToRow = (values: unknown[]) => unknown
+
+const toRows = new Map<string, ToRow>()
+
+/** An object literal of these names, compiled: V8 makes an object of it at once, where it would add names from a list one by one. */
+function toRowOf(names: string[]): ToRow {
+  const key = names.join()
+  const known = toRows.get(key)
+  if (known !== undefined) return known
+  const members = names.map((name, index) => `${JSON.stringify(name)}: values[${index}]`)
+  const toRow = new Function('values', `return { ${members} }`) as ToRow
+  toRows.set(key, toRow)
+  return toRow
+}
+
+/** A connection that is set up and takes statements before it has answered the others. */
+async function connectPipeline(
+  databaseUrl: string,
+  settings: Settings,
+  log: FastifyBaseLogger,
+): Promise<PipelineConnection> {
+  const socket = new Socket()
+  const client = new pg.Client({
+    ...POOL_DEFAULTS,
+    connectionString: databaseUrl,
+    pipeline: true,
+    stream: () => socket,
+  })
+  client.on('error', error => log.debug({ error: error.message }, 'a database connection was lost'))
+  try {
+    await client.connect()
+    await client.query({ text: setStatements(settings), query_timeout: QUERY_TIMEOUT } as pg.QueryConfig)
+  } catch (error) {
+    socket.destroy()
+    throw error
+  }
+  let isCorked = false
+  const flush = () => {
+    isCorked = false
+    socket.uncork()
+  }
+  return {
+    send(statement, done) {
+      // What is sent while this turn of the event loop takes in requests goes out together: a system call for all, not for each.
+      if (!isCorked) {
+        isCorked = true
+        socket.cork()
+        setImmediate(flush)
+      }
+      client.query(new SharedQuery(statement, done))
+    },
+    onLost: listener => {
+      client.on('end', listener)
+    },
+    destroy: error => {
+      socket.destroy(error)
+    },
+    end: () => client.end(),
+  }
+}
+
 /** Sets every connection up before its first use, and lets go of one whose error says that it is broken. */
-function guardPool(pool: pg.Pool, settings: Record<string, string | number>, log: FastifyBaseLogger): PostgresPool {
+function guardPool(
+  pool: pg.Pool,
+  settings: Settings,
+  nameOf: (text: string) => string | undefined,
+  log: FastifyBaseLogger,
+): PostgresPool {
   // A connection that dies raises an error of its own, whether it idles in the pool or is at work: unheard, it ends the process.
   const onError = (error: Error) => log.debug({ error: error.message }, 'a database connection was lost')
   pool.on('error', onError)
@@ -80,10 +233,10 @@ function guardPool(pool: pg.Pool, settings: Record<string, string | number>, log
       const client = await pool.connect()
       const known = sessions.get(client)
       if (known !== undefined) return known
-      const session = createSession(client)
+      const session = createSession(client, nameOf)
       try {
         // Statements and not startup parameters, of which poolers such as PgBouncer refuse most.
-        await session.query({ text: setStatements(settings), query_timeout: QUERY_TIMEOUT } as never, [])
+        await client.query({ text: setStatements(settings), query_timeout: QUERY_TIMEOUT } as pg.QueryConfig)
       } catch (error) {
         session.release()
         throw error
@@ -97,13 +250,14 @@ function guardPool(pool: pg.Pool, settings: Record<string, string | number>, log
 }
 
 /** pg takes a connection back without asking whether it still works: one that went silent would fail every later query. */
-function createSession(client: pg.PoolClient): PostgresPoolClient {
+function createSession(client: pg.PoolClient, nameOf: (text: string) => string | undefined): PostgresPoolClient {
   let broken: Error | undefined
   const query = async (text: string, parameters: readonly unknown[]) => {
     // What failed first is the cause: a ROLLBACK that fails for it must not take its place.
     if (broken !== undefined) throw broken
     try {
-      return await client.query(text, parameters as unknown[])
+      const name = nameOf(text)
+      return await client.query({ text, values: parameters as unknown[], ...(name !== undefined && { name }) })
     } catch (error) {
       if (breaksConnection(error)) broken = error as Error
       throw error

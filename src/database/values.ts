@@ -4,18 +4,9 @@
 const INT8 = 20
 const TIMESTAMPTZ = 1184
 
-/** What every session sets first: `timestamp` reads this one form, and a database may have other defaults. */
-export const SESSION_FORMAT = { datestyle: 'ISO', timezone: 'UTC' } as const
-
 /** A timestamp in the session's format: `2026-11-23 09:00:00.12+00` -> `2026-11-23T09:00:00.120Z`. */
 export const timestamp = (text: string): string =>
   `${text.slice(0, 10)}T${text.slice(11, 19)}.${text.slice(20, -3).padEnd(3, '0')}Z`
 
 /** Parsers by object id. Revisions stay below 2^53: a user would have to write a million times a second for 285 years. */
 export const parsers = { [INT8]: Number, [TIMESTAMPTZ]: timestamp } as const
-
-/** Settings as the statements that a session starts with. */
-export const setStatements = (settings: Record<string, string | number>): string =>
-  Object.entries(settings)
-    .map(([name, value]) => `set ${name} to '${value}'`)
-    .join('; ')

@@ -1,9 +1,9 @@
 /** What each operation on tasks does. */
-import { v7 as uuidv7 } from 'uuid'
 import type { Handler } from '../contract/types.ts'
 import { Problem } from '../problem.ts'
 import { holds, readCondition } from './condition.ts'
 import * as cursors from './cursor.ts'
+import { createId } from './id.ts'
 import * as tasks from './queries.ts'
 
 const now = () => new Date().toISOString()
@@ -36,7 +36,7 @@ export const listTasks: Handler<'listTasks'> = async ({ path, query, db, tombsto
 }
 
 export const createTask: Handler<'createTask'> = async ({ path, body, db, tombstoneRetention }) => {
-  const { id = uuidv7(), title, description = null, completed } = body
+  const { id = createId(), title, description = null, completed } = body
   const task = await tasks.insert(db, path.user_id, { id, title, description, completed }, now())
   if (task === undefined) {
     return (await tasks.isInTrash(db, path.user_id, id, trashStart(tombstoneRetention))) ? idInTrash(id) : idTaken(id)

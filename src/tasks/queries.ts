@@ -5,8 +5,9 @@
  * is held until commit: numbers become visible in order and without gaps. A write locks its task before the clock.
  * Times come as parameters, never from now(), and every condition names user_id: distributed PostgreSQL asks for both.
  */
-import { type Kysely, type RawBuilder, sql } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import type { components, operations } from '../contract/openapi.gen.ts'
+import { perShape, read, write } from '../database/statement.ts'
 import type { Tables } from '../database/tables.ts'
 import type { Condition } from './condition.ts'
 import type { Position } from './cursor.ts'
@@ -32,15 +33,18 @@ type Db = Kysely<Tables>
 const allColumns = sql.join(columns.map(column => sql.ref(column)))
 const columnsOf = (table: string) => sql.join(columns.map(column => sql.ref(`${table}.${column}`)))
 
-/** The task, or undefined where there is none or it is deleted. */
-export async function find(db: Db, userId: string, id: string): Promise<Task | undefined> {
-  return db
+const finding = read('task_find', (db, { userId, id }: { userId: string; id: string }) =>
+  db
     .selectFrom('task')
     .select(columns)
     .where('user_id', '=', userId)
     .where('id', '=', id)
-    .where('deleted_at', 'is', null)
-    .executeTakeFirst()
+    .where('deleted_at', 'is', null),
+)
+
+/** The task, or undefined where there is none or it is deleted. */
+export async function find(db: Db, userId: string, id: string): Promise<Task | undefined> {
+  return (await finding(db, { userId, id }))[0]
 }
 
 export interface Page {
@@ -52,53 +56,68 @@ export interface Page {
   deletedSince?: string | undefined
 }
 
-/** Up to `limit` tasks after `after`, in the order of `sort`; equal keys by id, in the same direction. */
-export async function list(db: Db, userId: string, page: Page): Promise<Task[]> {
-  const descending = page.sort.startsWith('-')
-  const key = page.sort.replace('-', '') as 'created_at' | 'updated_at' | 'title'
+type ListValues = Omit<Page, 'sort' | 'after'> & { userId: string } & Partial<Position>
+
+const listing = perShape((sort: Sort, isFiltered: boolean, isTrash: boolean, isContinued: boolean) => {
+  const name = `task_list ${sort}${isFiltered ? ' filtered' : ''}${isTrash ? ' trash' : ''}${isContinued ? ' continued' : ''}`
+  const descending = sort.startsWith('-')
+  const column = sort.replace('-', '') as 'created_at' | 'updated_at' | 'title'
   const direction = descending ? 'desc' : 'asc'
-  const { after, deletedSince } = page
-  return db
-    .selectFrom('task')
-    .select(columns)
-    .where('user_id', '=', userId)
-    .$if(deletedSince === undefined, query => query.where('deleted_at', 'is', null))
-    .$if(deletedSince !== undefined, query => query.where('deleted_at', '>', deletedSince as string))
-    .$if(page.completed !== undefined, query => query.where('completed', '=', page.completed as boolean))
-    .$if(after !== undefined, query => query.where(keyset(key, descending, after as Position)))
-    .orderBy(key, direction)
-    .orderBy('id', direction)
-    .limit(page.limit)
-    .execute()
+  return read(name, (db, { userId, limit, completed, key, id, deletedSince }: ListValues) =>
+    db
+      .selectFrom('task')
+      .select(columns)
+      .where('user_id', '=', userId)
+      .$if(!isTrash, query => query.where('deleted_at', 'is', null))
+      .$if(isTrash, query => query.where('deleted_at', '>', deletedSince as string))
+      .$if(isFiltered, query => query.where('completed', '=', completed as boolean))
+      // A row comparison, which PostgreSQL turns into the start of an index range.
+      .$if(isContinued, query =>
+        query.where(sql<boolean>`(${sql.ref(column)}, id) ${descending ? sql`<` : sql`>`} (${key}, ${id}::uuid)`),
+      )
+      .orderBy(column, direction)
+      .orderBy('id', direction)
+      .limit(limit),
+  )
+})
+
+/** Up to `limit` tasks after `after`, in the order of `sort`; equal keys by id, in the same direction. */
+export async function list(db: Db, userId: string, { sort, after, ...page }: Page): Promise<Task[]> {
+  const run = listing(sort, page.completed !== undefined, page.deletedSince !== undefined, after !== undefined)
+  return run(db, { userId, ...page, ...after })
 }
 
-/** A row comparison, which PostgreSQL turns into the start of an index range. */
-const keyset = (key: 'created_at' | 'updated_at' | 'title', descending: boolean, after: Position) =>
-  sql<boolean>`(${sql.ref(key)}, id) ${descending ? sql`<` : sql`>`} (${after.key}, ${after.id}::uuid)`
+type NewTask = Pick<Task, 'id' | 'title' | 'description' | 'completed'>
 
-/** Stores a new task; undefined where the user has, or had, one with this id, and nothing is written then. */
-export async function insert(
-  db: Db,
-  userId: string,
-  task: Pick<Task, 'id' | 'title' | 'description' | 'completed'>,
-  now: string,
-): Promise<Task | undefined> {
-  // Of two that create the same task at the same moment the second finds out in the end only, and its number is of no task.
-  const { rows } = await sql<Task>`
+// Of two that create the same task at the same moment the second finds out in the end only, and its number is of no task.
+const inserting = write(
+  'task_insert',
+  (_db, { userId, id, title, description, completed, completedAt, now }: NewTask & InsertValues) => sql<Task>`
     with clock as (
       insert into user_clock as c (user_id, revision)
       select ${userId}::text, 1
-      where not exists (select from task where user_id = ${userId} and id = ${task.id}::uuid)
+      where not exists (select from task where user_id = ${userId} and id = ${id}::uuid)
       on conflict (user_id) do update set revision = c.revision + 1
       returning revision
     )
     insert into task as t (${allColumns})
-    select ${task.id}::uuid, ${userId}, ${task.title}, ${task.description}, ${task.completed}::boolean,
-      ${task.completed ? now : null}::timestamptz, ${now}::timestamptz, ${now}::timestamptz, null, clock.revision
+    select ${id}::uuid, ${userId}, ${title}, ${description}, ${completed}::boolean,
+      ${completedAt}::timestamptz, ${now}::timestamptz, ${now}::timestamptz, null, clock.revision
     from clock
     on conflict (user_id, id) do nothing
-    returning ${columnsOf('t')}`.execute(db)
-  return rows[0]
+    returning ${columnsOf('t')}`,
+)
+
+interface InsertValues {
+  userId: string
+  completedAt: string | null
+  now: string
+}
+
+/** Stores a new task; undefined where the user has, or had, one with this id, and nothing is written then. */
+export async function insert(db: Db, userId: string, task: NewTask, now: string): Promise<Task | undefined> {
+  const completedAt = task.completed ? now : null
+  return (await inserting(db, { userId, ...task, completedAt, now }))[0]
 }
 
 /** New values for some of a task's fields; `toggle` inverts what is stored. */
@@ -118,24 +137,20 @@ export interface Written {
 const holds = ({ only, except }: Condition) =>
   sql<boolean>`((${only}::bigint[] is null or t.revision = any(${only}::bigint[])) and t.revision <> all(${except}::bigint[]))`
 
-/**
- * Changes a task if the condition holds and returns it; undefined where there is none. Changes that equal what is stored
- * write nothing: the task is locked and read first, and the clock moves only if the locked task would become another one.
- */
-export async function update(
-  db: Db,
-  userId: string,
-  id: string,
-  changes: Changes,
-  condition: Condition,
-  now: string,
-): Promise<Written | undefined> {
-  const title = changes.title === undefined ? sql`t.title` : sql`${changes.title}::text`
-  const description = changes.description === undefined ? sql`t.description` : sql`${changes.description}::text`
-  const completed = newCompleted(changes.completed)
-  const { rows } = await sql<Task & { held: boolean }>`
+/** Whose task, and at which revision. */
+type Target = Condition & { userId: string; id: string }
+
+const updating = perShape((setsTitle: boolean, setsDescription: boolean, completion: 'keep' | 'toggle' | 'set') => {
+  const name = `task_update${setsTitle ? ' title' : ''}${setsDescription ? ' description' : ''} ${completion}`
+  return write(name, (_db, values: Target & Changes & { now: string }) => {
+    const { userId, id, only, except, now } = values
+    const title = setsTitle ? sql`${values.title}::text` : sql`t.title`
+    const description = setsDescription ? sql`${values.description}::text` : sql`t.description`
+    const set = sql`${values.completed}::boolean`
+    const completed = { keep: sql`t.completed`, toggle: sql`not t.completed`, set }[completion]
+    return sql<Task & { held: boolean }>`
     with stored as (
-      select ${columnsOf('t')}, ${holds(condition)} as held from task as t
+      select ${columnsOf('t')}, ${holds({ only, except })} as held from task as t
       where user_id = ${userId} and id = ${id}::uuid and deleted_at is null
       for update
     ), clock as (
@@ -160,8 +175,25 @@ export async function update(
     )
     select * from changed
     union all
-    select * from stored where not exists (select from changed)`.execute(db)
-  return written(rows)
+    select * from stored where not exists (select from changed)`
+  })
+})
+
+/**
+ * Changes a task if the condition holds and returns it; undefined where there is none. Changes that equal what is stored
+ * write nothing: the task is locked and read first, and the clock moves only if the locked task would become another one.
+ */
+export async function update(
+  db: Db,
+  userId: string,
+  id: string,
+  { title, description, completed }: Changes,
+  condition: Condition,
+  now: string,
+): Promise<Written | undefined> {
+  const completion = completed === undefined ? 'keep' : completed === 'toggle' ? 'toggle' : 'set'
+  const run = updating(title !== undefined, description !== undefined, completion)
+  return written(await run(db, { userId, id, title, description, completed, ...condition, now }))
 }
 
 function written(rows: (Task & { held: boolean })[]): Written | undefined {
@@ -170,22 +202,11 @@ function written(rows: (Task & { held: boolean })[]): Written | undefined {
   return { task, held }
 }
 
-function newCompleted(value: Changes['completed']): RawBuilder<unknown> {
-  if (value === undefined) return sql`t.completed`
-  return value === 'toggle' ? sql`not t.completed` : sql`${value}::boolean`
-}
-
-/** Makes a tombstone of a task if the condition holds; returns the revision that it had, undefined where there is none. */
-export async function remove(
-  db: Db,
-  userId: string,
-  id: string,
-  condition: Condition,
-  now: string,
-): Promise<{ revision: number; held: boolean } | undefined> {
-  const { rows } = await sql<{ revision: number; held: boolean }>`
+const removing = write(
+  'task_remove',
+  (_db, { userId, id, only, except, now }: Target & { now: string }) => sql<{ revision: number; held: boolean }>`
     with stored as (
-      select t.revision, ${holds(condition)} as held from task as t
+      select t.revision, ${holds({ only, except })} as held from task as t
       where user_id = ${userId} and id = ${id}::uuid and deleted_at is null
       for update
     ), clock as (
@@ -197,29 +218,35 @@ export async function remove(
       from clock
       where t.user_id = ${userId} and t.id = ${id}::uuid and t.deleted_at is null
     )
-    select revision, held from stored`.execute(db)
-  return rows[0]
-}
+    select revision, held from stored`,
+)
 
-/**
- * Makes tombstones of up to `limit` tasks that are completed, or that are not; returns how many. Each takes a number of its
- * own, for a change feed that is cut between two of them must know which of them it has told. Whoever locks several tasks
- * of a user locks them in the order of their ids: then nobody waits in a circle. Arrays and no join, which goes over all of
- * a user's tasks for each of these where PostgreSQL does not know yet how many there are.
- */
-export async function removeAll(
+/** Makes a tombstone of a task if the condition holds; returns the revision that it had, undefined where there is none. */
+export async function remove(
   db: Db,
   userId: string,
-  completed: boolean,
-  limit: number,
+  id: string,
+  condition: Condition,
   now: string,
-): Promise<number> {
-  const { rows } = await sql<{ count: number }>`
-    with stored as (
+): Promise<{ revision: number; held: boolean } | undefined> {
+  return (await removing(db, { userId, id, ...condition, now }))[0]
+}
+
+// Chosen in the order of an index, locked in the order of ids. Arrays and no join, which goes over all of a user's tasks for each of these where PostgreSQL does not know yet how many there are.
+const removingAll = write(
+  'task_remove_all',
+  (_db, { userId, completed, limit, now }: { userId: string; completed: boolean; limit: number; now: string }) => sql<{
+    count: number
+  }>`
+    with chosen as (
       select id from task
       where user_id = ${userId} and completed = ${completed} and deleted_at is null
-      order by id
+      order by created_at desc, id desc
       limit ${limit}
+    ), stored as (
+      select id from task
+      where user_id = ${userId} and id = any(array(select id from chosen)) and completed = ${completed} and deleted_at is null
+      order by id
       for update
     ), clock as (
       update user_clock as c set revision = c.revision + (select count(*) from stored)
@@ -228,29 +255,35 @@ export async function removeAll(
     ), removed as (
       update task as t set
         deleted_at = ${now}::timestamptz,
-        revision = clock.revision + 1 - array_position(array(select id from stored order by id), t.id)
+        revision = clock.revision + 1 - array_position(array(select id from stored), t.id)
       from clock
       where t.user_id = ${userId} and t.id = any(array(select id from stored)) and t.deleted_at is null
       returning t.id
     )
-    select count(*) as count from removed`.execute(db)
-  return rows[0]?.count as number
-}
+    select count(*) as count from removed`,
+)
 
 /**
- * Brings a task back that was deleted after `deletedSince`, if the condition holds, and returns it; a live one is returned as it is.
- * Undefined where there is none.
+ * Makes tombstones of up to `limit` tasks that are completed, or that are not; returns how many. Each takes a number of its
+ * own, for a change feed that is cut between two of them must know which of them it has told. Whoever locks several tasks
+ * of a user locks them in the order of their ids: then nobody waits in a circle.
  */
-export async function restore(
+export async function removeAll(
   db: Db,
   userId: string,
-  id: string,
-  condition: Condition,
-  deletedSince: string,
-): Promise<Written | undefined> {
-  const { rows } = await sql<Task & { held: boolean }>`
+  completed: boolean,
+  limit: number,
+  now: string,
+): Promise<number> {
+  const [removed] = await removingAll(db, { userId, completed, limit, now })
+  return removed?.count as number
+}
+
+const restoring = write(
+  'task_restore',
+  (_db, { userId, id, only, except, deletedSince }: Target & { deletedSince: string }) => sql<Task & { held: boolean }>`
     with stored as (
-      select ${columnsOf('t')}, ${holds(condition)} as held from task as t
+      select ${columnsOf('t')}, ${holds({ only, except })} as held from task as t
       where user_id = ${userId} and id = ${id}::uuid and (deleted_at is null or deleted_at > ${deletedSince}::timestamptz)
       for update
     ), clock as (
@@ -265,31 +298,51 @@ export async function restore(
     )
     select * from restored
     union all
-    select * from stored where not exists (select from restored)`.execute(db)
-  return written(rows)
+    select * from stored where not exists (select from restored)`,
+)
+
+/**
+ * Brings a task back that was deleted after `deletedSince`, if the condition holds, and returns it; a live one is returned as it is.
+ * Undefined where there is none.
+ */
+export async function restore(
+  db: Db,
+  userId: string,
+  id: string,
+  condition: Condition,
+  deletedSince: string,
+): Promise<Written | undefined> {
+  return written(await restoring(db, { userId, id, ...condition, deletedSince }))
 }
+
+// By the primary key, whatever the size of the trash: in a condition the time could lead to an index of the trash.
+const findingInTrash = read(
+  'task_find_in_trash',
+  (_db, { userId, id, deletedSince }: { userId: string; id: string; deletedSince: string }) => sql<{
+    isInTrash: boolean | null
+  }>`
+    select deleted_at > ${deletedSince}::timestamptz as "isInTrash" from task
+    where user_id = ${userId} and id = ${id}::uuid`,
+)
 
 /** Whether the task was deleted after `deletedSince`. */
 export async function isInTrash(db: Db, userId: string, id: string, deletedSince: string): Promise<boolean> {
-  const found = await db
-    .selectFrom('task')
-    .select('id')
-    .where('user_id', '=', userId)
-    .where('id', '=', id)
-    .where('deleted_at', '>', deletedSince)
-    .executeTakeFirst()
-  return found !== undefined
+  const [found] = await findingInTrash(db, { userId, id, deletedSince })
+  return found?.isInTrash === true
 }
 
-/** Locks those of these tasks that there are until the transaction ends, in the order of their ids. */
-export async function lock(db: Db, userId: string, ids: string[]): Promise<void> {
-  await db
+const locking = write('task_lock', (db, { userId, ids }: { userId: string; ids: string[] }) =>
+  db
     .selectFrom('task')
     .select('id')
     .where('user_id', '=', userId)
     .where(sql<boolean>`id = any(${ids}::uuid[])`)
     .where('deleted_at', 'is', null)
     .orderBy('id')
-    .forUpdate()
-    .execute()
+    .forUpdate(),
+)
+
+/** Locks those of these tasks that there are until the transaction ends, in the order of their ids. */
+export async function lock(db: Db, userId: string, ids: string[]): Promise<void> {
+  await locking(db, { userId, ids })
 }

@@ -126,6 +126,7 @@ t.test('a value that the database refuses is the caller’s, and a bug in the lo
 t.test('an outage is told once, and its end', async t => {
   const lines: [level: string, line: Record<string, unknown>, msg: string][] = []
   const logger = Object.assign(Object.create(silent), {
+    isLevelEnabled: () => true,
     info: (line: Record<string, unknown>, msg: string) => lines.push(['info', line, msg]),
     warn: (line: Record<string, unknown>, msg: string) => lines.push(['warn', line, msg]),
     error: (line: Record<string, unknown>, msg: string) => lines.push(['error', line, msg]),
@@ -148,7 +149,10 @@ t.test('an outage is told once, and its end', async t => {
 
 t.test('what is one request’s own trouble is told with it', async t => {
   const lines: Record<string, unknown>[] = []
-  const logger = Object.assign(Object.create(silent), { warn: (line: Record<string, unknown>) => lines.push(line) })
+  const logger = Object.assign(Object.create(silent), {
+    isLevelEnabled: () => true,
+    warn: (line: Record<string, unknown>) => lines.push(line),
+  })
   const service = await start(t, { logger })
   await failInserts(service, '55P03', 1)
   await service.call('POST', `/api/${randomUser()}/tasks`, { title: 'T' })

@@ -142,7 +142,7 @@ t.test('a role that may only read and write rows is enough, and no connection to
     'grant select on kysely_migration to app',
     'grant select, insert, update, delete on task, user_clock, heartbeat to app',
   )
-  const config = { databaseUrl: cluster.url.replace('postgres@', 'app@'), dataDir: '', poolSize: 1 }
+  const config = { databaseUrl: cluster.url.replace('postgres@', 'app@'), dataDir: '', poolSize: 3 }
   const { call, create } = await startService(t, { config })
   const user = randomUser()
   const path = `/api/${user}/tasks`
@@ -170,7 +170,7 @@ t.test('migrations may have a role of their own', async t => {
   await owner.query('alter default privileges grant select, insert, update, delete on tables to server')
   await owner.end()
   const databaseUrl = migrationUrl.replace('postgres@', 'server@')
-  const { create, call } = await startService(t, { config: { databaseUrl, migrationUrl, dataDir: '', poolSize: 1 } })
+  const { create, call } = await startService(t, { config: { databaseUrl, migrationUrl, dataDir: '', poolSize: 3 } })
   const user = randomUser()
   t.match(await create(user), { title: 'A task' })
   t.equal((await call('GET', '/health')).status, 200)

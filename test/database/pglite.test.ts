@@ -6,7 +6,7 @@ import { openDatabase } from '../../src/database/open.ts'
 import { StartError } from '../../src/start-error.ts'
 import { silent, temporaryFolder } from '../helper/service.ts'
 
-const open = (dataDir: string) => openDatabase({ databaseUrl: undefined, dataDir, poolSize: 1 }, silent)
+const open = (dataDir: string) => openDatabase({ databaseUrl: undefined, dataDir, poolSize: 3 }, silent)
 
 t.test('a new database is made whole or not at all', async t => {
   const dataDir = join(await temporaryFolder(t), 'not', 'there', 'yet')

@@ -1,16 +1,19 @@
 /** What is particular to PostgreSQL behind a network: one that is not there yet, or goes away, or will never do. */
 import { sql } from 'kysely'
 import t from 'tap'
-import { openDatabase } from '../../src/database/open.ts'
+import { type Database, openDatabase } from '../../src/database/open.ts'
 import { failMain, type Running, runMain, untilHealthy } from '../helper/process.ts'
-import { client, ownDatabase, randomUser, type Service, silent, type Test } from '../helper/service.ts'
+import { client, onPostgres, ownDatabase, randomUser, type Service, silent, type Test } from '../helper/service.ts'
 import { layWire, type Wire } from '../helper/wire.ts'
 
 const isWaiting = (line: Record<string, unknown>) => line.msg === 'the database is not there yet; waiting for it'
 
-/** The service at the end of a wire, with a single connection to lose, which nobody but the test uses. */
+/** PGlite has one session, in which two connections cannot prepare the same statement. */
+const prepared = onPostgres ? {} : { DATABASE_PREPARED: 'off' }
+
+/** The service at the end of a wire, with one connection to lose for each purpose, which nobody but the test uses. */
 const runBehind = (test: Test, { url }: Wire): Promise<Running> =>
-  runMain(test, { DATABASE_URL: url, DATABASE_POOL_SIZE: '1', PURGE_INTERVAL: '0', LOG_LEVEL: 'debug' })
+  runMain(test, { DATABASE_URL: url, DATABASE_POOL_SIZE: '3', PURGE_INTERVAL: '0', LOG_LEVEL: 'debug', ...prepared })
 
 t.test('a PostgreSQL that is not there is said once and waited for', async t => {
   const { url } = await layWire(t, await ownDatabase(t))
@@ -53,6 +56,39 @@ t.test('when it comes, the service becomes healthy by itself, and it outlives lo
   await endedWell(t, running)
 })
 
+/** The database at the end of a wire that takes connections. */
+async function openBehind(test: Test): Promise<{ wire: Wire; db: Database['kysely'] }> {
+  const wire = await layWire(test, await ownDatabase(test))
+  await wire.resume()
+  const config = { databaseUrl: wire.url, dataDir: '', poolSize: 5, isPrepared: onPostgres }
+  const { kysely, close } = await openDatabase(config, silent)
+  test.teardown(close)
+  return { wire, db: kysely }
+}
+
+t.test('a connection that is lost while it is set up concerns only what asked for it', async t => {
+  const { wire, db } = await openBehind(t)
+  const alone = () => sql`select 1`.execute(db)
+  const inTransaction = () => db.transaction().execute(transaction => sql`select 1`.execute(transaction))
+  wire.cutAt('request', 'set datestyle')
+  await t.rejects(alone())
+  await t.rejects(inTransaction())
+  wire.cutAt('request', 'nothing is asked like this')
+  t.equal((await alone()).rows.length, 1)
+  t.equal((await inTransaction()).rows.length, 1)
+})
+
+t.test('how many rows a statement concerned', async t => {
+  const { db } = await openBehind(t)
+  t.equal((await sql`select from generate_series(1, 3)`.execute(db)).numAffectedRows, 3n)
+  t.equal((await sql`set timezone to 'UTC'`.execute(db)).numAffectedRows, 0n, 'none, where it is none of rows')
+})
+
+t.test('results are not streamed', async t => {
+  const { db } = await openBehind(t)
+  await t.rejects(db.selectFrom('task').selectAll().stream().next(), { message: /not streamed/ })
+})
+
 t.test('while it is away, what needs it is 503 and bad requests are still told so', async t => {
   const wire = await layWire(t, await ownDatabase(t))
   await wire.resume()
@@ -88,15 +124,21 @@ t.test('a connection that went silent is given up, and not used again', async t 
   await untilHealthy(running.origin)
   const { call } = client(t, running.origin)
   const path = `/api/${randomUser()}/tasks`
+  const createKeyed = (key: string) => call('POST', path, { title: 'T' }, { 'idempotency-key': key })
+  t.equal((await createKeyed('before')).status, 201)
+  t.equal((await call('GET', path)).status, 200)
   wire.silence()
-  const first = call('GET', path)
-  const second = await call('GET', path)
+  const reads = [call('GET', path), call('GET', path)]
+  const first = createKeyed('first')
+  const second = await createKeyed('second')
   t.match([second.status, second.body.code], [503, 'overloaded'], 'who waits for the only connection gives up first')
-  t.match((await first).body, { status: 503, code: 'database_unavailable' }, 'when the timeout is over')
+  for (const answer of await Promise.all([first, ...reads])) {
+    t.match(answer.body, { status: 503, code: 'database_unavailable' }, 'when the timeout is over')
+  }
   t.equal((await call('GET', path)).status, 200, 'on a new connection')
   t.match(
     running.log.find(({ msg }) => msg === 'the database answers again'),
-    { refused: 1 },
+    { refused: 3 },
     'which is no outage',
   )
   await endedWell(t, running)
@@ -138,7 +180,7 @@ t.test('a write whose answer is lost is 503, and not sent again', async t => {
 t.test('a transaction tells of its first error, and not of the rollback that failed for it', async t => {
   const wire = await layWire(t, await ownDatabase(t))
   await wire.resume()
-  const database = await openDatabase({ databaseUrl: wire.url, dataDir: '', poolSize: 1 }, silent)
+  const database = await openDatabase({ databaseUrl: wire.url, dataDir: '', poolSize: 3 }, silent)
   t.teardown(() => database.close())
   wire.cutAt('request', 'select 7')
   await t.rejects(

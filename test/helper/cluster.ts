@@ -19,22 +19,25 @@ export interface Cluster {
   stop(): Promise<void>
 }
 
-/** Makes and starts a cluster in a temporary folder; `stop` ends it and removes the folder. */
-export async function startCluster(): Promise<Cluster> {
+/**
+ * Makes and starts a cluster in a temporary folder; `stop` ends it and removes the folder.
+ * @param own settings beside those that every such cluster has, as `name=value`
+ */
+export async function startCluster(own: string[] = []): Promise<Cluster> {
   const bin = findBinaries()
   if (bin === undefined) {
     throw new Error(`No PostgreSQL server binaries found: install PostgreSQL ${OLDEST_VERSION} or newer.`)
   }
   const folder = mkdtempSync(join(tmpdir(), 'postgres-'))
   try {
-    return await startClusterIn(folder, bin)
+    return await startClusterIn(folder, bin, own)
   } catch (error) {
     rmSync(folder, { recursive: true, force: true })
     throw error
   }
 }
 
-async function startClusterIn(folder: string, bin: string): Promise<Cluster> {
+async function startClusterIn(folder: string, bin: string, own: string[]): Promise<Cluster> {
   const owner = clusterOwner()
   if (owner !== undefined) chownSync(folder, owner.uid, owner.gid)
   const data = join(folder, 'data')
@@ -45,7 +48,10 @@ async function startClusterIn(folder: string, bin: string): Promise<Cluster> {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   // No TCP, so no port to collide; no fsync, for nobody keeps these data.
-  const settings = ['listen_addresses=', `unix_socket_directories=${folder}`, 'fsync=off', 'log_min_messages=log']
+  const settings = [
+    ...['listen_addresses=', `unix_socket_directories=${folder}`, 'fsync=off', 'log_min_messages=log'],
+    ...own,
+  ]
   const start = async () => {
     const server = spawn(join(bin, 'postgres'), ['-D', data, ...settings.flatMap(setting => ['-c', setting])], {
       ...asOwner,
@@ -120,7 +126,7 @@ const majorVersion = (bin: string) =>
   Number(/\d+/.exec(execFileSync(join(bin, 'postgres'), ['--version'], { encoding: 'utf8' }))?.[0])
 
 /** PostgreSQL refuses to run as root; its package's user does instead. */
-function clusterOwner(): { uid: number; gid: number } | undefined {
+export function clusterOwner(): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined
   const id = (flag: string) => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }))
   return { uid: id('-u'), gid: id('-g') }

@@ -4,10 +4,8 @@ import { cp, mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { FastifyBaseLogger } from 'fastify'
 import pg from 'pg'
-import { pino } from 'pino'
-import type t from 'tap'
+import { type Logger, pino } from 'pino'
 import { type AppOptions, buildApp } from '../../src/app.ts'
 import { type Database, type DatabaseConfig, openDatabase } from '../../src/database/open.ts'
 import { createGuard, type GuardOptions } from '../../src/guard.ts'
@@ -17,12 +15,14 @@ import { exchange } from './socket.ts'
 
 export type { Answer, Task }
 
-/** What tap gives to a test, as far as it is needed here. */
-export type Test = Pick<typeof t, 'teardown' | 'same'>
-
 /** Whoever cleans up in the end: a test, or a script. */
 export interface Teardown {
   teardown(undo: () => unknown): void
+}
+
+/** What tap gives to a test, as far as it is needed here. */
+export interface Test extends Teardown {
+  same(found: unknown, wanted: unknown, ...message: [] | [string]): unknown
 }
 
 export interface Service {
@@ -39,7 +39,7 @@ export interface Service {
 
 const HOUR = 3_600_000
 
-export const silent: FastifyBaseLogger = pino({ level: 'silent' })
+export const silent: Logger = pino({ level: 'silent' })
 
 /** A user whom no other test knows. */
 export const randomUser = (): string => `user-${randomUUID()}`
@@ -88,7 +88,7 @@ interface Options
       Pick<AppOptions, 'trustProxy' | 'corsOrigins' | 'maxInFlight' | 'maxEventLoopDelay' | 'retention' | 'stopping'>
     > {
   config?: DatabaseConfig
-  logger?: FastifyBaseLogger
+  logger?: Logger
   requestTimeout?: number
   /** Whether the database is prepared: false leaves the service as it is while it waits for one. */
   prepare?: boolean

@@ -44,11 +44,13 @@ async function createKey(user: string, key: string, age: number): Promise<void> 
     .execute()
 }
 
-/** Until a statement on this database waits for a lock. */
-async function untilWaiting(db: typeof kysely): Promise<void> {
+/** Until a statement on this database waits for a lock; looked at from a transaction, whose connection is not shared with it. */
+async function untilWaiting(): Promise<void> {
   const waiting = sql`
     select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
-  while ((await waiting.execute(db)).rows.length === 0) await sleep(5)
+  await kysely.transaction().execute(async transaction => {
+    while ((await waiting.execute(transaction)).rows.length === 0) await sleep(5)
+  })
 }
 
 /** As if nobody had purged for long. */
@@ -124,7 +126,7 @@ t.test(
     const locking = await kysely.startTransaction().execute()
     await sql`select from task where user_id = ${user} and id = ${first} for update`.execute(locking)
     const removing = queries.removeTombstones(kysely, user, ids, ago(retention.tombstones))
-    await untilWaiting(kysely)
+    await untilWaiting()
     await sql`select from task where user_id = ${user} and id = any(${others}) for update nowait`.execute(locking)
     await locking.rollback().execute()
     t.equal(await removing, ids.length)
@@ -159,7 +161,7 @@ t.test(
     const taking = await kysely.startTransaction().execute()
     t.equal(await take(taking, request, ago(0), ago(retention.keys)), true)
     const removing = queries.removeKeys(kysely, ago(retention.keys), 10)
-    await untilWaiting(kysely)
+    await untilWaiting()
     await taking.commit().execute()
     t.equal(await removing, 0)
     t.match(await find(kysely, request), { fingerprint: 'new' })

@@ -1,0 +1,142 @@
+/** Every statement that the service sends, and the plan by which the database carries it out. */
+import { type Kysely, sql } from 'kysely'
+import type { OperationId } from '../../src/contract/types.ts'
+import { statementsSoFar } from '../../src/database/statement.ts'
+import type { Tables } from '../../src/database/tables.ts'
+import { purge } from '../../src/purge/purge.ts'
+import { claim } from '../../src/purge/queries.ts'
+import { operations } from './contract.ts'
+import { randomUser, type Service } from './service.ts'
+
+export interface Statement {
+  /** Who sends it first: an operation of the contract, or work in the background. */
+  sender: string
+  name: string
+  text: string
+}
+
+/** A node of `explain (format json)`, as far as it is looked at here. */
+export interface Plan {
+  'Node Type': string
+  Plans?: Plan[]
+}
+
+interface Parameter {
+  name: string
+  schema: { enum?: string[] }
+}
+
+/** Uses the service in every way that makes a statement of its own; returns the statements. */
+export async function collectStatements({ call, create, database }: Service): Promise<Statement[]> {
+  const tasks = `/api/${randomUser()}/tasks`
+  const user = tasks.split('/')[2] as string
+  const newTask = () => create(user, { title: 'T', completed: true })
+  const { id } = await newTask()
+  const path = `${tasks}/${id}`
+  const [title, description, completed] = [{ title: 'U' }, { description: 'D' }, { completed: false }]
+
+  const found: Statement[] = []
+  const done = new Set<string>()
+  const note = (sender: string) => {
+    for (const [text, { name }] of statementsSoFar()) {
+      if (!done.has(text)) found.push({ sender, name, text })
+      done.add(text)
+    }
+  }
+  const uses: Partial<Record<OperationId, () => Promise<unknown>>> = {
+    createTask: newTask,
+    getTask: () => call('GET', path),
+    async replaceTask() {
+      await call('PUT', path, { title: 'V', description: null, completed: true })
+    },
+    async updateTask() {
+      for (const change of [{}, title, description, completed]) await call('PATCH', path, change)
+      await call('PATCH', path, { ...title, ...description })
+      await call('PATCH', path, { ...title, ...completed })
+      await call('PATCH', path, { ...description, ...completed })
+    },
+    completeTask: () => call('PATCH', `${path}/complete`),
+    async listTasks() {
+      for (let count = 0; count < 2; count += 1) {
+        await newTask()
+        await call('DELETE', `${tasks}/${(await newTask()).id}`)
+      }
+      for (const filter of ['', '&completed=true', '&deleted=true', '&completed=true&deleted=true']) {
+        for (const sort of sorts()) {
+          const list = `${tasks}?limit=1&sort=${sort}${filter}`
+          const { next_cursor } = (await call('GET', list)).body
+          await call('GET', `${list}&cursor=${next_cursor}`)
+        }
+      }
+    },
+    listChanges: () => call('GET', `/api/${user}/changes`),
+    deleteTask: () => call('DELETE', path),
+    restoreTask: () => call('POST', `${path}/restore`),
+    batchTasks: () => call('POST', `${tasks}/batch`, { items: [{ action: 'complete', id }] }),
+    deleteTasks: () => call('DELETE', `${tasks}?completed=true`),
+    getHealth: () => call('GET', '/health'),
+  }
+  for (const [operationId, use] of Object.entries(uses)) {
+    await use()
+    note(operationId)
+  }
+  const deleted = await newTask()
+  await call('DELETE', `${tasks}/${deleted.id}`)
+  await call('POST', tasks, { id: deleted.id, title: 'T' })
+  note('createTask with an id that is taken')
+  for (let count = 0; count < 2; count += 1) {
+    await call('POST', tasks, { title: 'T' }, { 'idempotency-key': 'key' })
+  }
+  note('any write with an Idempotency-Key')
+  const inHalfAnHour = { tombstones: -1_800_000, keys: -1_800_000 }
+  await claim(database.kysely, new Date(0).toISOString(), new Date(0).toISOString())
+  await purge(database.kysely, inHalfAnHour)
+  note('purging')
+  return found
+}
+
+function sorts(): string[] {
+  const list = operations.find(({ operationId }) => operationId === 'listTasks')
+  const parameters = (list?.parameters ?? []) as Parameter[]
+  return parameters.find(({ name }) => name === 'sort')?.schema.enum ?? []
+}
+
+/** The plan that serves all values, as sessions of the service use it. */
+export const explain = (db: Kysely<Tables>, text: string): Promise<string[]> => explainAs<string>(db, text, 'costs off')
+
+/** The same, to be looked through. */
+export async function explainTree(db: Kysely<Tables>, text: string): Promise<Plan | undefined> {
+  const [trees] = await explainAs<{ Plan: Plan }[]>(db, text, 'format json')
+  return trees?.[0]?.Plan
+}
+
+async function explainAs<Line>(db: Kysely<Tables>, text: string, options: string): Promise<Line[]> {
+  const numbers = Array.from(text.matchAll(/\$(\d+)/g), ([, number]) => Number(number))
+  const values = Array.from({ length: Math.max(...numbers) }, () => 'null').join(', ')
+  return db.transaction().execute(async transaction => {
+    await sql.raw(`prepare explained as ${text}`).execute(transaction)
+    const explaining = sql.raw<{ 'QUERY PLAN': Line }>(`explain (${options}) execute explained(${values})`)
+    const { rows } = await explaining.execute(transaction)
+    await sql.raw('deallocate explained').execute(transaction)
+    return rows.map(row => row['QUERY PLAN'])
+  })
+}
+
+/** Makes tasks and keys of many users, and lets the database count them: as many as it counts without leaving any out. */
+export async function seed(db: Kysely<Tables>): Promise<void> {
+  await sql`insert into user_clock (user_id, revision) select 'user ' || number, 100 from generate_series(1, 200) as number`.execute(
+    db,
+  )
+  await sql`
+    insert into task (user_id, id, title, completed, completed_at, created_at, updated_at, deleted_at, revision)
+    select 'user ' || number % 200, gen_random_uuid(), md5(number::text), number % 3 = 0, case when number % 3 = 0 then now() end,
+      now() - number * interval '1 minute', now() - number * interval '1 second',
+      case when number % 10 = 0 then now() - number * interval '1 minute' end, number / 200
+    from generate_series(1, 20000) as number`.execute(db)
+  await sql`
+    insert into idempotency_key (user_id, key, fingerprint, created_at)
+    select 'user ' || number % 200, md5(number::text), '', now() - number * interval '1 minute' from generate_series(1, 20000) as number`.execute(
+    db,
+  )
+  await sql`vacuum analyze`.execute(db)
+}

@@ -1,0 +1,20 @@
+/** Ids that the service makes. */
+import t from 'tap'
+import { validate, version } from 'uuid'
+import { createId } from '../../src/tasks/id.ts'
+
+t.test('ids are of version 7, all different, and in the order in which they are made', async t => {
+  const before = Date.now()
+  const ids = Array.from({ length: 1000 }, () => createId())
+  for (const id of ids) t.ok(validate(id) && version(id) === 7, id)
+  t.same(ids, ids.toSorted())
+  t.equal(new Set(ids).size, ids.length)
+  const time = Number.parseInt((ids[0] as string).replace('-', '').slice(0, 12), 16)
+  t.ok(time >= before && time <= Date.now())
+})
+
+t.test('a clock that is set back does not change the order', async t => {
+  const now = Date.now() + 60_000
+  const ids = [createId(now), createId(now - 30_000), createId(now), createId(now + 1)]
+  t.same(ids, ids.toSorted())
+})
