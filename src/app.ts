@@ -10,6 +10,7 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify'
+import type { Logger } from 'pino'
 import { registerBrowserRules } from './browsers.ts'
 import { parseBodies } from './contract/body.ts'
 import { registerDocuments } from './contract/documents.ts'
@@ -36,7 +37,7 @@ declare module 'fastify' {
 
 export interface AppOptions {
   database: Database
-  logger: FastifyBaseLogger
+  logger: Logger
   /** Within how many milliseconds a request must have arrived whole. */
   requestTimeout: number
   guard: Guard
@@ -79,7 +80,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const waiting = new WeakMap<ServerResponse, ServerResponse>()
 
   const app = Fastify({
-    loggerInstance: logger,
+    loggerInstance: logger as FastifyBaseLogger,
     // One line per request, written below; no child logger for each.
     logController: new LogController({ disableRequestLogging: true }),
     childLoggerFactory: parent => parent,
@@ -128,16 +129,18 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
 
   app.decorateRequest('problem', null)
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
+    done()
   })
   await registerBrowserRules(app, contract.operations, corsOrigins)
-  app.addHook('onRequest', async request => {
+  app.addHook('onRequest', (request, _reply, done) => {
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
       throw new Problem('malformed_request', 'HTTP/1.1 requests need a Host header.')
     }
     // Here already, before a body is read.
     if (request.is404) throw routeNotFound()
+    done()
   })
   await app.register(underPressure, {
     maxEventLoopDelay,
@@ -147,22 +150,24 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
       if (operation !== undefined && needsDatabase(operation)) throw overloaded()
     },
   })
-  app.addHook('onRequest', async request => {
+  app.addHook('onRequest', (request, _reply, done) => {
     if (stopping.aborted && request.routeOptions.config.operation?.operationId === 'getHealth') {
       throw new Problem('stopping', 'This process stops: send requests to another one.', {
         headers: { 'retry-after': '1' },
       })
     }
+    done()
   })
   // While the service stops each response is the last on its connection: else the stop would wait for the client to hang up.
   app.addHook('onSend', (_request, reply, payload, done) => {
     if (stopping.aborted) reply.header('connection', 'close')
     done(null, payload)
   })
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     logRequest(request, reply)
     const { operation } = request.routeOptions.config
     metrics?.answered(operation?.operationId, reply.statusCode, reply.elapsedTime / 1000)
+    done()
   })
   app.setErrorHandler(handleError)
   // @fastify/static comes here from routes of its own.
@@ -193,7 +198,10 @@ function requestIdReader({ pattern, maxLength }: { pattern: string; maxLength: n
 function logRequest(request: FastifyRequest, reply: FastifyReply): void {
   const { statusCode } = reply
   // A 503 is no bug; why the database is away is told once, where it is found out.
-  request.log[statusCode === 500 ? 'error' : statusCode > 500 ? 'warn' : 'info'](
+  const level = statusCode === 500 ? 'error' : statusCode > 500 ? 'warn' : 'info'
+  // Most of the line's cost is to put it together.
+  if (!(request.log as Logger).isLevelEnabled(level)) return
+  request.log[level](
     {
       request_id: request.id,
       operation_id: request.routeOptions.config.operation?.operationId,

@@ -20,10 +20,10 @@ export interface AuthConfig {
 }
 
 /**
- * The user of an Authorization header: its token's `sub`.
+ * The user of an Authorization header: its token's `sub`; at once where the token is known already.
  * @throws Problem `unauthenticated` (401), or `keys_unavailable` (503) where the issuer's keys were never reached
  */
-export type Authenticate = (authorization: string | undefined) => Promise<string>
+export type Authenticate = (authorization: string | undefined) => string | Promise<string>
 
 /** Issuers sign with private keys: a token that claims HS256, say, must not be checked with a public key as the secret. */
 const ISSUER_ALGORITHMS = 'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519'.split(' ')
@@ -52,14 +52,8 @@ export function createAuthenticate(config: AuthConfig, log: FastifyBaseLogger): 
     verified = new Map()
   })
 
-  return async authorization => {
-    const token = BEARER.exec(authorization ?? '')?.[1]
+  async function verifyAnew(token: string | undefined, digest: string): Promise<string> {
     if (token === undefined) throw unauthenticated('Send a token, as `Authorization: Bearer <token>`.', 'Bearer')
-    // Not the token itself: what is remembered here is of no use to one who reads it.
-    const digest = hash('sha256', token, 'base64')
-    const known = verified.get(digest)
-    if (known !== undefined && known.until > now()) return known.user
-
     // The keys may change while the token is checked: it goes where it is forgotten then.
     const remembered = verified
     const { sub, exp } = await verify(token)
@@ -70,6 +64,14 @@ export function createAuthenticate(config: AuthConfig, log: FastifyBaseLogger): 
     }
     remembered.set(digest, { user: sub, until: Math.min((exp as number) * 1000, now() + REMEMBERED_FOR) })
     return sub
+  }
+
+  return authorization => {
+    const token = BEARER.exec(authorization ?? '')?.[1]
+    // Not the token itself: what is remembered here is of no use to one who reads it.
+    const digest = token === undefined ? '' : hash('sha256', token, 'base64')
+    const known = verified.get(digest)
+    return known !== undefined && known.until > now() ? known.user : verifyAnew(token, digest)
   }
 }
 

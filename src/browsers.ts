@@ -1,7 +1,9 @@
 /** What browsers are told: security headers on every response of a route and on 404s, and CORS where it is wanted. */
+import { IncomingMessage, type OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import cors from '@fastify/cors'
-import helmet from '@fastify/helmet'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import helmet from 'helmet'
 import type { Operation } from './contract/load.ts'
 
 /** For how many seconds a browser may remember the answer to a preflight. */
@@ -13,17 +15,10 @@ export async function registerBrowserRules(
   operations: Operation[],
   origins: string[] | undefined,
 ): Promise<void> {
-  await app.register(helmet, {
-    // Nothing that the API returns is a page: a browser that takes it for one shall do nothing with it.
-    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
-    xFrameOptions: { action: 'deny' },
-    // For pages, old plug-ins and browsers of the past.
-    crossOriginOpenerPolicy: false,
-    originAgentCluster: false,
-    xDnsPrefetchControl: false,
-    xDownloadOptions: false,
-    xPermittedCrossDomainPolicies: false,
-    xXssProtection: false,
+  const headers = securityHeaders()
+  app.addHook('onRequest', (_request, reply, done) => {
+    reply.headers(headers)
+    done()
   })
   if (origins === undefined) return
 
@@ -35,6 +30,26 @@ export async function registerBrowserRules(
     // Any other OPTIONS is answered as without CORS.
     delegator: (request: FastifyRequest, done) => done(null, { ...options, preflight: isPreflight(request) }),
   })
+}
+
+/** What helmet says once it says every time. */
+function securityHeaders(): OutgoingHttpHeaders {
+  const setHeaders = helmet({
+    // Nothing that the API returns is a page: a browser that takes it for one shall do nothing with it.
+    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    xFrameOptions: { action: 'deny' },
+    // For pages, old plug-ins and browsers of the past.
+    crossOriginOpenerPolicy: false,
+    originAgentCluster: false,
+    xDnsPrefetchControl: false,
+    xDownloadOptions: false,
+    xPermittedCrossDomainPolicies: false,
+    xXssProtection: false,
+  })
+  const request = new IncomingMessage(new Socket())
+  const response = new ServerResponse(request)
+  setHeaders(request, response, () => undefined)
+  return response.getHeaders()
 }
 
 const isPreflight = ({ headers }: FastifyRequest) =>

@@ -14,29 +14,47 @@ export interface GuardOptions {
   addressLimit?: RateLimit | undefined
 }
 
-export type Guard = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
+export type Guard = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  done: (error?: Error) => void,
+) => Promise<void> | void
 
 /** 401 without a valid token, 429 for too many requests, 403 for another user's path; before anything else is looked at. */
 export function createGuard({ authenticate, userLimit, addressLimit }: GuardOptions): Guard {
-  async function userOf(request: FastifyRequest, reply: FastifyReply, owner: string): Promise<string> {
+  function userOf(request: FastifyRequest, owner: string): string | Promise<string> {
     if (authenticate === undefined) return owner
-    const address = network(request.ip)
-    await addressLimit?.check(address)
+    if (addressLimit?.isInUse) addressLimit.check(network(request.ip))
+    return authenticate(request.headers.authorization)
+  }
+
+  function admit(user: string, owner: string, reply: FastifyReply): void {
+    if (userLimit !== undefined) reply.headers(userLimit.count(user))
+    if (user !== owner) throw new Problem('forbidden', "The token's user and the user_id of the path differ.")
+  }
+
+  async function admitLater(user: Promise<string>, owner: string, request: FastifyRequest, reply: FastifyReply) {
     try {
-      return await authenticate(request.headers.authorization)
+      admit(await user, owner, reply)
     } catch (error) {
       const isRefused = error instanceof Problem && error.code === 'unauthenticated'
-      if (isRefused && addressLimit !== undefined) reply.headers(await addressLimit.count(address))
+      if (isRefused && addressLimit !== undefined) reply.headers(addressLimit.count(network(request.ip)))
       throw error
     }
   }
 
-  return async (request, reply) => {
+  return (request, reply, done) => {
     // The router has decoded it, once; it is this very value that the queries get.
     const { user_id: owner } = request.params as { user_id: string }
-    const user = await userOf(request, reply, owner)
-    if (userLimit !== undefined) reply.headers(await userLimit.count(user))
-    if (user !== owner) throw new Problem('forbidden', "The token's user and the user_id of the path differ.")
+    try {
+      const user = userOf(request, owner)
+      // Of most requests the user is known at once: those wait for nothing.
+      if (typeof user !== 'string') return admitLater(user, owner, request, reply)
+      admit(user, owner, reply)
+    } catch (error) {
+      return done(error as Error)
+    }
+    done()
   }
 }
 

@@ -1,5 +1,4 @@
 /** How often somebody may: fixed windows of a minute, counted in this process (each replica counts for itself). */
-import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible'
 import { Problem } from './problem.ts'
 
 /** Seconds. */
@@ -11,37 +10,69 @@ export interface RateLimit {
    * (draft-ietf-httpapi-ratelimit-headers).
    * @throws Problem `rate_limited` where that was one too many
    */
-  count(key: string): Promise<Record<string, string>>
+  count(key: string): Record<string, string>
   /** @throws Problem `rate_limited` where `key` has none left; counts nothing */
-  check(key: string): Promise<void>
+  check(key: string): void
+  /** Whether anybody was counted lately: where nobody was, nobody can have none left. */
+  readonly isInUse: boolean
 }
 
-/** @param limit how many a minute */
-export function createRateLimit(name: string, limit: number): RateLimit {
-  const limiter = new RateLimiterMemory({ points: limit, duration: WINDOW })
+/** The requests of one key, in the window that began with the first of them. */
+interface Usage {
+  left: number
+  /** In milliseconds. */
+  endsAt: number
+}
+
+/**
+ * @param limit how many a minute
+ * @param now the time in milliseconds, from whenever on
+ */
+export function createRateLimit(name: string, limit: number, now = performance.now.bind(performance)): RateLimit {
+  // What is not used any more is forgotten with the older one of these.
+  let [recent, older] = [new Map<string, Usage>(), new Map<string, Usage>()]
+  let rotatesAt = 0
   const policy = `"${name}";q=${limit};w=${WINDOW}`
-  const secondsLeft = (usage: RateLimiterRes) => Math.max(1, Math.ceil(usage.msBeforeNext / 1000))
-  const headers = (usage: RateLimiterRes) => ({
+
+  /** Undefined where the key has no window now. */
+  function find(key: string, time: number): Usage | undefined {
+    if (time >= rotatesAt) {
+      older = recent
+      recent = new Map()
+      rotatesAt = time + WINDOW * 1000
+    }
+    const usage = recent.get(key) ?? older.get(key)
+    return usage !== undefined && usage.endsAt > time ? usage : undefined
+  }
+
+  const headers = ({ left, endsAt }: Usage, time: number) => ({
     'ratelimit-policy': policy,
-    ratelimit: `"${name}";r=${usage.remainingPoints};t=${secondsLeft(usage)}`,
+    ratelimit: `"${name}";r=${left};t=${Math.ceil((endsAt - time) / 1000)}`,
   })
-  const exceeded = (usage: RateLimiterRes) =>
-    new Problem('rate_limited', `There may be ${limit} in a minute. Try again in ${secondsLeft(usage)} s.`, {
-      headers: { ...headers(usage), 'retry-after': `${secondsLeft(usage)}` },
+
+  function refuse(usage: Usage, time: number): never {
+    const seconds = Math.ceil((usage.endsAt - time) / 1000)
+    throw new Problem('rate_limited', `There may be ${limit} in a minute. Try again in ${seconds} s.`, {
+      headers: { ...headers(usage, time), 'retry-after': `${seconds}` },
     })
+  }
 
   return {
-    async count(key) {
-      try {
-        return headers(await limiter.consume(key))
-      } catch (error) {
-        // This is how the limiter says no; nothing else can fail in memory.
-        throw exceeded(error as RateLimiterRes)
-      }
+    get isInUse() {
+      return recent.size + older.size > 0
     },
-    async check(key) {
-      const usage = await limiter.get(key)
-      if (usage !== null && usage.remainingPoints <= 0) throw exceeded(usage)
+    count(key) {
+      const time = now()
+      const usage = find(key, time) ?? { left: limit, endsAt: time + WINDOW * 1000 }
+      recent.set(key, usage)
+      if (usage.left === 0) refuse(usage, time)
+      usage.left -= 1
+      return headers(usage, time)
+    },
+    check(key) {
+      const time = now()
+      const usage = find(key, time)
+      if (usage?.left === 0) refuse(usage, time)
     },
   }
 }

@@ -145,7 +145,7 @@ t.test('a verified token is remembered, never past its end', async t => {
   t.equal(await authenticate(authorization), user)
   now += 1_000 + 31_000
   await t.rejects(
-    authenticate(authorization),
+    async () => authenticate(authorization),
     { code: 'unauthenticated' },
     'its end, and what clocks may differ, is past',
   )
@@ -191,7 +191,7 @@ t.test('keys are rotated without a restart, and dropped keys count no more', asy
   const fresh = await issuer.bearer(user, 'new')
   t.equal(await authenticate(fresh.authorization), user)
   await t.rejects(
-    authenticate(old.authorization),
+    async () => authenticate(old.authorization),
     { code: 'unauthenticated' },
     'what was remembered went with the keys',
   )
@@ -205,7 +205,7 @@ t.test('unknown keys lead to one fetch in a cooldown', async t => {
   await authenticate((await issuer.bearer(user, 'known')).authorization)
   for (let count = 0; count < 1000; count++) {
     const head = Buffer.from(JSON.stringify({ alg: 'ES256', kid: randomUUID() })).toString('base64url')
-    await t.rejects(authenticate(`Bearer ${head}.e30.c2ln`), { code: 'unauthenticated' })
+    await t.rejects(async () => authenticate(`Bearer ${head}.e30.c2ln`), { code: 'unauthenticated' })
   }
   t.equal(issuer.fetches, 1)
 })
@@ -222,7 +222,9 @@ t.test('an issuer that is down locks nobody out whose key is known', async t => 
   await authenticate((await issuer.bearer(user, 'known')).authorization)
   issuer.answerWith(500)
   for (const kid of ['unpublished', 'unpublished']) {
-    await t.rejects(authenticate((await issuer.bearer(user, kid)).authorization), { code: 'unauthenticated' })
+    await t.rejects(async () => authenticate((await issuer.bearer(user, kid)).authorization), {
+      code: 'unauthenticated',
+    })
   }
   t.equal(warnings.length, 1, 'said once')
   t.equal(await authenticate((await issuer.bearer(user, 'known', { jti: 'another' })).authorization), user)
@@ -254,7 +256,7 @@ t.test('metadata of another issuer are not believed', async t => {
   issuer.metadata = { issuer: 'https://elsewhere.example' }
   const authenticate = createAuthenticate({ issuer: issuer.url }, silent)
   const { authorization } = await issuer.bearer('alice', 'key')
-  await t.rejects(authenticate(authorization), { code: 'keys_unavailable' })
+  await t.rejects(async () => authenticate(authorization), { code: 'keys_unavailable' })
 })
 
 t.test('keys that the metadata have at a URL without TLS are not fetched', async t => {
@@ -265,7 +267,7 @@ t.test('keys that the metadata have at a URL without TLS are not fetched', async
   const log = Object.assign(Object.create(silent), { warn: (line: { err: Error }) => failures.push(line) })
   const authenticate = createAuthenticate({ issuer: issuer.url }, log)
   const { authorization } = await issuer.bearer('alice', 'key')
-  await t.rejects(authenticate(authorization), { code: 'keys_unavailable' })
+  await t.rejects(async () => authenticate(authorization), { code: 'keys_unavailable' })
   t.match(failures[0]?.err.message, 'do not come over HTTPS')
 })
 

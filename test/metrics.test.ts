@@ -57,7 +57,7 @@ t.test('what the connections to PostgreSQL do', async t => {
   await wire.resume()
   const { origin, logged } = await runMain(t, {
     DATABASE_URL: wire.url,
-    DATABASE_POOL_SIZE: '1',
+    DATABASE_POOL_SIZE: '3',
     PURGE_INTERVAL: '0',
     METRICS_PORT: '0',
   })

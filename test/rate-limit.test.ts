@@ -52,6 +52,31 @@ t.test('each user may make so many requests, whatever they are', async t => {
   t.equal((await call('GET', '/health')).status, 200, 'health is not limited')
 })
 
+t.test('a window begins with its first request, and ends a minute later', async t => {
+  let now = 1000
+  const limit = createRateLimit('user', 2, () => now)
+  const left = (key: string) => limit.count(key).ratelimit
+  t.equal(limit.isInUse, false)
+  t.equal(left('a'), '"user";r=1;t=60')
+  t.equal(limit.isInUse, true)
+  now += 40_000
+  t.equal(left('a'), '"user";r=0;t=20')
+  t.equal(left('b'), '"user";r=1;t=60')
+  t.throws(() => limit.check('a'), { code: 'rate_limited', headers: { 'retry-after': '20' } })
+  t.throws(() => left('a'), { code: 'rate_limited' })
+  t.doesNotThrow(() => limit.check('b'))
+  now += 19_999
+  t.throws(() => left('a'), { code: 'rate_limited', headers: { 'retry-after': '1' } }, 'in the last millisecond, too')
+  now += 1
+  t.equal(left('a'), '"user";r=1;t=60')
+  t.equal(left('b'), '"user";r=0;t=40', 'another window goes on')
+  now += 60_000
+  limit.check('a')
+  now += 60_000
+  limit.check('a')
+  t.equal(limit.isInUse, false, 'all is forgotten in the end')
+})
+
 t.test('a flood does not turn a neighbour’s 200 into 429', async t => {
   const { call } = await limited(t, 20, 20)
   const [flooder, neighbour] = [randomUser(), randomUser()]

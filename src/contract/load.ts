@@ -89,7 +89,7 @@ export async function loadContract(handlers: Handlers): Promise<Contract> {
 }
 
 /** A copy without the discriminators' mappings: Ajv reads the values from the schemas, and refuses a mapping beside them. */
-const withoutMappings = (document: unknown) =>
+export const withoutMappings = (document: unknown) =>
   JSON.parse(JSON.stringify(document, (name, value) => (name === 'mapping' ? undefined : value)))
 
 /** The dialect of OpenAPI 3.1. `verbose`, because error messages quote the schema and the value. */

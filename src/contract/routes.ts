@@ -90,12 +90,13 @@ function handle(operation: Operation, contract: Contract, surroundings: Surround
     validate(parts)
 
     const { path, query, header, requestBody: body } = parts
-    const work = async (db: Kysely<Tables>): Promise<StoredResponse> => {
+    const work = (db: Kysely<Tables>): Promise<Answer> => {
       const input = { path, query, header, body, db, tombstoneRetention: retention.tombstones }
-      return render(await handler(input as unknown as Input<OperationId>), request)
+      return handler(input as unknown as Input<OperationId>)
     }
+    if (key === undefined) return send(reply, render(await run(() => work(db)), request))
+
     const response = await run(() => {
-      if (key === undefined) return work(db)
       const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = header
       const keyed = {
         userId: path.user_id as string,
@@ -109,7 +110,7 @@ function handle(operation: Operation, contract: Contract, surroundings: Surround
           ...sent,
         }),
       }
-      return once(db, keyed, retention.keys, work)
+      return once(db, keyed, retention.keys, async transaction => render(await work(transaction), request))
     })
     if (response.status >= 400) request.problem ??= JSON.parse(response.body as string)
     return send(reply, response)
@@ -137,11 +138,12 @@ function send(reply: FastifyReply, { status, headers, body }: StoredResponse): F
 function requireAcceptable(operation: Operation) {
   const successes = Object.entries(operation.responses).filter(([status]) => status.startsWith('2'))
   const produced = [...new Set(successes.flatMap(([, response]) => Object.keys(response.content ?? {})))]
-  return async (request: FastifyRequest): Promise<void> => {
+  return (request: FastifyRequest, _reply: FastifyReply, done: () => void): void => {
     const { accept } = request.headers
-    if (!accept || accept === '*/*' || produced.length === 0) return
-    if (new Negotiator(request.raw).mediaType(produced) === undefined) {
+    const isAnything = !accept || accept === '*/*' || produced.length === 0
+    if (!isAnything && new Negotiator(request.raw).mediaType(produced) === undefined) {
       throw new Problem('not_acceptable', `This operation returns ${produced.join(', ')}.`)
     }
+    done()
   }
 }
