@@ -1,6 +1,8 @@
 /** The service as a process of its own, for scripts that test it from outside. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -18,9 +20,15 @@ export interface Server {
   stop(): Promise<string[]>
 }
 
+/** What `npm start` gives to Node. */
+export function startArguments(): string[] {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  return scripts.start.split(' ').slice(1)
+}
+
 /** Starts the service and waits until it is healthy. */
 export async function startServer(env: Record<string, string>): Promise<Server> {
-  const child = spawn(process.execPath, ['src/main.ts'], {
+  const child = spawn(process.execPath, startArguments(), {
     cwd: root,
     env: { ...process.env, HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'info', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -52,7 +60,7 @@ export async function startServer(env: Record<string, string>): Promise<Server> 
 
 async function healthy(origin: string, signal: AbortSignal): Promise<void> {
   while ((await fetch(`${origin}/health`, { signal })).status !== 200) {
-    await sleep(100)
+    await sleep(10)
     if (signal.aborted) throw new Error('the server did not become healthy in time')
   }
 }

@@ -1,7 +1,8 @@
 /** config -> database -> app -> listen -> graceful stop */
 import { once } from 'node:events'
+import type { ListenOptions } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyListenOptions } from 'fastify'
 import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
 import { createAuthenticate } from './auth.ts'
@@ -62,11 +63,17 @@ async function run(): Promise<void> {
   await database.close()
 }
 
-async function listen(app: FastifyInstance, { HOST, PORT }: Config, { description }: Database): Promise<void> {
-  const listenTextResolver = (origin: string) =>
-    `listening on ${origin}, reference at ${origin}${DOCS_PATH}, tasks in ${description}`
+async function listen(app: FastifyInstance, config: Config, { description }: Database): Promise<void> {
+  const { HOST, PORT, REUSE_PORT } = config
+  // Fastify hands on what it does not know to Node, and its types do not know this one.
+  const options: FastifyListenOptions & Pick<ListenOptions, 'reusePort'> = {
+    host: HOST,
+    port: PORT,
+    reusePort: REUSE_PORT === 'on',
+    listenTextResolver: origin => `listening on ${origin}, reference at ${origin}${DOCS_PATH}, tasks in ${description}`,
+  }
   try {
-    await app.listen({ host: HOST, port: PORT, listenTextResolver })
+    await app.listen(options)
   } catch (error) {
     throw listenFailure(error as NodeJS.ErrnoException, HOST, PORT, 'PORT')
   }

@@ -176,6 +176,21 @@ t.test('a .env that cannot be read ends in one sentence', async t => {
   t.match(stderr, /^The file \.env cannot be read: .*\.\n$/)
 })
 
+t.test('several processes on one port: each gets connections, and one may end', async t => {
+  const env = async (port: string) => ({ ...environment(await ownDatabase(t)), PORT: port, REUSE_PORT: 'on' })
+  const first = await runMain(t, await env('0'))
+  const second = await runMain(t, await env(new URL(first.origin).port))
+  t.equal(second.origin, first.origin)
+  const ask = async () => {
+    const { status } = await fetch(`${first.origin}/health/live`, { headers: { connection: 'close' } })
+    t.equal(status, 200)
+  }
+  const isAsked = ({ log }: typeof first) => log.some(({ operation_id }) => operation_id === 'getLiveness')
+  while (!isAsked(first) || !isAsked(second)) await ask()
+  await first.end('SIGTERM')
+  for (let count = 0; count < 10; count++) await ask()
+})
+
 t.test('a port in use ends in one sentence', async t => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
