@@ -1,10 +1,11 @@
-/** Writes everything that is derived from the contract and the configuration; `--check` only compares. */
+/** Writes everything that is derived from the contract, the configuration and the code; `--check` only compares. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { Converter } from '@apiture/openapi-down-convert'
 import openapiTypes, { astToString } from 'openapi-typescript'
 import { parse, stringify } from 'yaml'
 import { variables } from '../src/config.ts'
 import type { Operation, Schema } from '../src/contract/load.ts'
+import { queriesPage } from './queries.ts'
 
 const root = new URL('../', import.meta.url)
 const contractFile = new URL('openapi/openapi.yaml', root)
@@ -78,6 +79,7 @@ const files: Record<string, string> = {
   'openapi/openapi-3.0.gen.yaml': openapi30(),
   '.env.example': envExample(),
   'README.md': await readme(),
+  'docs/queries.md': await queriesPage(),
 }
 
 let stale = 0
