@@ -1,0 +1,74 @@
+/**
+ * `npm run bench [-- --rounds 3 --seconds 5]`: the service beside two peers, on the same data and under the same load, in turns. The floor
+ * is hand-written Fastify with raw SQL; the usual way is openapi-backend's own router with Kysely on a pool. Absolute figures are the
+ * machine's; the ratios are what counts. It uses a throw-away PostgreSQL, or that of BENCH_DATABASE_URL, which has to be empty.
+ *
+ * `-- --guard` fails where a request costs much more CPU time than on the floor; `-- --scale` shows what ten million tasks change;
+ * `-- --soak` watches the memory for `--seconds`;
+ * `-- --start` measures how long a start takes; `-- --processes` what a second process on the same port adds.
+ */
+import { totalmem } from 'node:os'
+import { parseArgs } from 'node:util'
+import { startCluster } from '../test/helper/cluster.ts'
+import type { Teardown } from '../test/helper/service.ts'
+import { type BenchOptions, comparePeers, guardCost } from './bench/peers.ts'
+import { measureProcesses } from './bench/processes.ts'
+import { measureScale } from './bench/scale.ts'
+import { soak } from './bench/soak.ts'
+import { measureStart } from './bench/start.ts'
+import { heedSignals } from './interrupt.ts'
+
+interface Mode {
+  /** Prints what came out; false where it is not as it should be. */
+  run(test: Teardown, options: BenchOptions): Promise<boolean>
+  rounds: number
+  seconds: number
+}
+
+const compare: Mode = { run: comparePeers, rounds: 3, seconds: 5 }
+const modes: Record<string, Mode> = {
+  guard: { run: guardCost, rounds: 3, seconds: 1 },
+  scale: { run: measureScale, rounds: 5, seconds: 1 },
+  soak: { run: soak, rounds: 1, seconds: 600 },
+  start: { run: measureStart, rounds: 5, seconds: 1 },
+  processes: { run: measureProcesses, rounds: 3, seconds: 3 },
+}
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string' },
+    seconds: { type: 'string' },
+    guard: { type: 'boolean', default: false },
+    scale: { type: 'boolean', default: false },
+    soak: { type: 'boolean', default: false },
+    start: { type: 'boolean', default: false },
+    processes: { type: 'boolean', default: false },
+  },
+})
+const [mode = compare] = Object.keys(modes).flatMap(name => (values[name as 'guard'] ? [modes[name] as Mode] : []))
+const { rounds = `${mode.rounds}`, seconds = `${mode.seconds}` } = values
+if (!(Number(rounds) >= 1) || !(Number(seconds) >= 1)) {
+  console.error(
+    'Usage: npm run bench -- [--guard | --scale | --soak | --start | --processes] [--rounds 3] [--seconds 5]',
+  )
+  process.exit(1)
+}
+
+const signal = heedSignals()
+const cleanUp: (() => unknown)[] = []
+const own: Teardown = { teardown: undo => cleanUp.push(undo) }
+let isAsItShouldBe = false
+try {
+  const url = process.env.BENCH_DATABASE_URL ?? (await throwAwayCluster())
+  isAsItShouldBe = await mode.run(own, { url, rounds: Number(rounds), seconds: Number(seconds), signal })
+} finally {
+  for (const undo of cleanUp.reverse()) await undo()
+}
+process.exit(isAsItShouldBe ? 0 : 1)
+
+async function throwAwayCluster(): Promise<string> {
+  // As PostgreSQL's manual (20.4.1) recommends for a machine that does nothing else.
+  const cluster = await startCluster([`shared_buffers=${Math.round(totalmem() / 4 / 2 ** 20)}MB`])
+  own.teardown(() => cluster.stop())
+  return cluster.url
+}

@@ -1,0 +1,89 @@
+/** What is asked of a server, and how fast it answers. */
+import autocannon from 'autocannon'
+
+export const USERS = 500
+export const TASKS_EACH = 50
+export const CONNECTIONS = 32
+
+export interface Measurement {
+  /** Requests a second. */
+  rate: number
+  /** Milliseconds. */
+  p50: number
+  p99: number
+  requests: number
+}
+
+export const operations = ['get', 'list', 'create', 'toggle'] as const
+export type Operation = (typeof operations)[number]
+
+/** User and task by number: the data are made by SQL, so that every id is known here. */
+export const userOf = (number: number): string => `bench-${number}`
+export const taskOf = (number: number): string => `00000000-0000-7000-8000-${number.toString(16).padStart(12, '0')}`
+
+const below = (limit: number) => Math.floor(Math.random() * limit)
+
+function request(operation: Operation): {
+  user: string
+  method: 'GET' | 'POST' | 'PATCH'
+  path: string
+  body?: string
+} {
+  const number = below(USERS)
+  const user = userOf(number)
+  const tasks = `/api/${user}/tasks`
+  const task = `${tasks}/${taskOf(number * TASKS_EACH + below(TASKS_EACH))}`
+  switch (operation) {
+    case 'get':
+      return { user, method: 'GET', path: task }
+    case 'list':
+      return { user, method: 'GET', path: tasks }
+    case 'create':
+      // Others than those that are listed, whose number has to stay the same.
+      return {
+        user,
+        method: 'POST',
+        path: `/api/new-${number}/tasks`,
+        body: '{"title":"Buy oat milk","description":"Two cartons"}',
+      }
+    case 'toggle':
+      return { user, method: 'PATCH', path: `${task}/complete` }
+  }
+}
+
+/** How many different requests each connection sends, one after another and again: made beforehand, for that costs more than sending. */
+const REQUESTS_EACH = 200
+
+const requests = (operation: Operation, tokens: Map<string, string> | undefined) =>
+  Array.from({ length: REQUESTS_EACH }, () => {
+    const { user, body, ...rest } = request(operation)
+    const token = tokens?.get(user)
+    const headers = {
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+    }
+    return { ...rest, headers, ...(body !== undefined && { body }) }
+  })
+
+/**
+ * @param tokens by user, where requests need one
+ * @throws where anything but success was answered: errors are fast
+ */
+export async function measure(
+  origin: string,
+  operation: Operation,
+  seconds: number,
+  tokens?: Map<string, string>,
+): Promise<Measurement> {
+  const result = await autocannon({
+    url: origin,
+    connections: CONNECTIONS,
+    duration: seconds,
+    setupClient: client => client.setRequests(requests(operation, tokens)),
+  })
+  if (result.non2xx + result.errors + result.timeouts > 0) {
+    throw new Error(`${operation} at ${origin}: ${result.non2xx} not successful, ${result.errors} errors`)
+  }
+  const { p50, p99 } = result.latency
+  return { rate: result.requests.average, p50, p99, requests: result.requests.total }
+}

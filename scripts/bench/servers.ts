@@ -1,0 +1,102 @@
+/** The service and its peers as processes of their own. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { SignJWT } from 'jose'
+import type { Teardown } from '../../test/helper/service.ts'
+import { startArguments } from '../server.ts'
+import { type Operation, USERS, userOf } from './load.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+
+const SECRET = randomBytes(32).toString('base64')
+
+export interface Contender {
+  /** What Node gets: options, and the program. */
+  program: string[]
+  env?: Record<string, string>
+  /** What it is asked, where not all. */
+  operations?: readonly Operation[]
+  /** Whether every request has a token. */
+  hasToken?: boolean
+}
+
+const SERVICE = startArguments()
+
+/** The service as `npm start` runs it, and what it is compared with. */
+export const contenders = {
+  floor: { program: ['scripts/bench/floor.ts'] },
+  service: { program: SERVICE },
+  'service, JWT': {
+    program: SERVICE,
+    env: { AUTH_SECRET: SECRET, RATE_LIMIT: '1000000' },
+    operations: ['get'],
+    hasToken: true,
+  },
+  'service, info log': { program: SERVICE, env: { LOG_LEVEL: 'info' }, operations: ['get'] },
+  usual: { program: ['scripts/bench/usual.ts'] },
+} satisfies Record<string, Contender>
+export type Name = keyof typeof contenders
+export const names = Object.keys(contenders) as Name[]
+
+export interface Server {
+  origin: string
+  process: ChildProcess
+  tokens?: Map<string, string>
+}
+
+/** Starts one and waits until it listens; `own` variables come last. */
+export async function startContender(
+  test: Teardown,
+  name: Name,
+  url: string,
+  own: Record<string, string> = {},
+): Promise<Server> {
+  const { program, env, hasToken }: Contender = contenders[name]
+  const { PORT: port = `${await freePort()}` } = own
+  const child = spawn(process.execPath, program, {
+    cwd: root,
+    env: { PATH: process.env.PATH, DATABASE_URL: url, PORT: port, LOG_LEVEL: 'warn', ...env, ...own },
+    // A log that is written and not read.
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  const ended = once(child, 'exit')
+  test.teardown(async () => {
+    child.kill('SIGTERM')
+    await ended
+  })
+  const origin = `http://127.0.0.1:${port}`
+  while (!(await answers(origin))) {
+    if (child.exitCode !== null) throw new Error(`${name} ended before it listened`)
+  }
+  return { origin, process: child, ...(hasToken && { tokens: await createTokens() }) }
+}
+
+/** One that was free a moment ago; nobody else takes ports here. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+function answers(origin: string): Promise<boolean> {
+  return fetch(origin).then(
+    () => true,
+    () => false,
+  )
+}
+
+async function createTokens(): Promise<Map<string, string>> {
+  const tokens = new Map<string, string>()
+  for (let number = 0; number < USERS; number += 1) {
+    const token = new SignJWT().setProtectedHeader({ alg: 'HS256' }).setSubject(userOf(number)).setExpirationTime('1h')
+    tokens.set(userOf(number), await token.sign(new TextEncoder().encode(SECRET)))
+  }
+  return tokens
+}
