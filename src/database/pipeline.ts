@@ -54,7 +54,7 @@ export interface Pipelines {
   /** Sends one statement; it fails as the connection does, or with the timeouts that a pool has. */
   query(statement: Statement): Promise<QueryResult>
   usage(): PoolUsage
-  /** Ends all connections, each as soon as nothing is on its way on it. */
+  /** Ends all connections, each as soon as nothing is on its way on it; what has found no room yet fails. */
   close(): Promise<void>
 }
 
@@ -70,6 +70,8 @@ interface Pending {
 /** A connection that has been silent for so long, with something to answer, is held up by it. */
 const HELD_UP = 5
 
+const CLOSED = 'the connections to the database are closed'
+
 /** Makes connections as they are needed. */
 export function createPipelines(options: PipelinesOptions): Pipelines {
   const { connect, connections, depth, patience, timeout, lifetime, idleTime } = options
@@ -80,6 +82,7 @@ export function createPipelines(options: PipelinesOptions): Pipelines {
   const openings = new Set<Promise<void>>()
   let opening = 0
   let sweeper: NodeJS.Timeout | undefined
+  let isClosed = false
 
   /** Sends what waits, as far as there is room; opens one more connection where all are at work, if it may. */
   function dispatch(mayOpen = true): void {
@@ -154,6 +157,7 @@ export function createPipelines(options: PipelinesOptions): Pipelines {
   return {
     query: statement =>
       new Promise((resolve, reject) => {
+        if (isClosed) return reject(new Error(CLOSED))
         waiting.push({ statement, since: now(), resolve, reject })
         dispatch()
       }),
@@ -162,6 +166,8 @@ export function createPipelines(options: PipelinesOptions): Pipelines {
       return { busy, idle: pipelines.size - busy, waiting: waiting.length }
     },
     async close() {
+      isClosed = true
+      for (const { reject } of waiting.splice(0)) reject(new Error(CLOSED))
       await Promise.all(openings)
       await Promise.all([...pipelines].map(pipeline => pipeline.leave()))
     },

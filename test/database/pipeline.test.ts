@@ -244,15 +244,21 @@ t.test('connections that are old or idle end, and none is left', async t => {
   t.equal(lines[1]?.isEnded, true, 'also where it is never idle')
 })
 
-t.test('closing waits for what is on its way', async t => {
-  const { lines, query, pipelines } = createLines()
-  await pipelines.close()
-  const last = query('a')
-  const closed = pipelines.close()
+t.test('closing waits for what is on its way, and for nothing else', async t => {
+  const unused = createLines()
+  await unused.pipelines.close()
+  t.equal(unused.lines.length, 0)
+
+  const { lines, send, query, pipelines } = createLines({ connections: 1, depth: 1 })
+  const [last, waiting] = send('a', 'b')
   await settled()
+  const closed = pipelines.close()
+  await t.rejects(waiting as Promise<unknown>, { message: /are closed/ })
+  await t.rejects(query('c'), { message: /are closed/ })
   t.equal(lines[0]?.isEnded, false)
   lines[0]?.answer()
   await last
   await closed
   t.equal(lines[0]?.isEnded, true)
+  t.same(sentOn(lines), ['a'])
 })
