@@ -256,8 +256,7 @@ function createSession(client: pg.PoolClient, nameOf: (text: string) => string |
     // What failed first is the cause: a ROLLBACK that fails for it must not take its place.
     if (broken !== undefined) throw broken
     try {
-      const name = nameOf(text)
-      return await client.query({ text, values: parameters as unknown[], ...(name !== undefined && { name }) })
+      return await client.query({ text, values: parameters, name: nameOf(text) } as pg.QueryConfig)
     } catch (error) {
       if (breaksConnection(error)) broken = error as Error
       throw error
