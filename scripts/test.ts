@@ -29,7 +29,7 @@ process.exit(passed ? 0 : 1)
 async function test(databaseUrl: string | undefined): Promise<boolean> {
   // Made once and copied by every test file: making a PGlite database takes seconds, copying one does not.
   const template = join(scratch, 'template')
-  const database = await openDatabase({ databaseUrl, dataDir: template, poolSize: 1 }, pino({ level: 'silent' }))
+  const database = await openDatabase({ databaseUrl, dataDir: template, poolSize: 3 }, pino({ level: 'silent' }))
   // Not `prepare`, which waits for a database that is not there.
   await database.migrate(migrateUp).finally(() => database.close())
   if (interrupted.aborted) return false

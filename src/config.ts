@@ -120,7 +120,7 @@ export const variables = {
   DATABASE_PREPARED: variable(
     'on',
     oneOf('on', 'off'),
-    'Whether statements are prepared on each connection. Set it to `off` behind a pooler in transaction mode, such as PgBouncer; `statement_timeout`, `lock_timeout` and `idle_in_transaction_session_timeout` are then the settings of the role or of the pooler.',
+    'Whether statements are prepared on each connection. Set it to `off` behind a pooler in transaction mode, such as PgBouncer; what sessions set is then to be set at the role (docs/operations.md).',
   ),
   DATA_DIR: variable('./data', text, 'The folder of the embedded PGlite, for one process at a time.'),
   AUTH_ISSUER: variable(

@@ -34,11 +34,13 @@ export function createGuard({ authenticate, userLimit, addressLimit }: GuardOpti
   }
 
   async function admitLater(user: Promise<string>, owner: string, request: FastifyRequest, reply: FastifyReply) {
+    // Of one who hangs up meanwhile it is not known any more.
+    const { ip } = request
     try {
       admit(await user, owner, reply)
     } catch (error) {
       const isRefused = error instanceof Problem && error.code === 'unauthenticated'
-      if (isRefused && addressLimit !== undefined) reply.headers(addressLimit.count(network(request.ip)))
+      if (isRefused && addressLimit !== undefined) reply.headers(addressLimit.count(network(ip)))
       throw error
     }
   }

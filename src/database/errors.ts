@@ -15,8 +15,11 @@ export const isLockTimeout = (error: unknown): boolean => codeOf(error) === '55P
 /** 40001 and 40P01: the transaction was rolled back because of others, and may be tried again. */
 export const isConflict = (error: unknown): boolean => ['40001', '40P01'].includes(codeOf(error) ?? '')
 
-/** The connection is lost or refused (08), resources are out (53), the server stops or starts or ran out of patience (57), or it takes no writes (25006). */
-const UNAVAILABLE = /^(08...|53...|57...|25006|40001|40P01|55P03)$/
+/**
+ * The connection is lost or refused (08), resources are out (53), the server stops or starts or ran out of patience (57), or it takes no writes (25006). A session
+ * knows nothing of a prepared statement (26000), knows it already (42P05), or its result has changed (0A000): nothing was done then.
+ */
+const UNAVAILABLE = /^(08...|53...|57...|25006|40001|40P01|55P03|26000|42P05|0A000)$/
 
 /** Node's network errors: ECONNREFUSED, ENOTFOUND, ETIMEDOUT, ... */
 const NETWORK = /^E[A-Z]+$/
@@ -24,10 +27,13 @@ const NETWORK = /^E[A-Z]+$/
 /** How the driver says that no connection was to be had in time, and that no answer came in time. */
 export const POOL_TIMEOUT = 'timeout exceeded when trying to connect'
 export const QUERY_TIMEOUT = 'Query read timeout'
+/** That a server did not take a connection in time, and that the service has closed its connections. */
+export const CONNECT_TIMEOUT = 'timeout expired'
+export const CLOSED = 'the connections to the database are closed'
 
 /** The driver throws plain errors for its own timeouts and for connections that end under a query. */
 const DRIVER = new RegExp(
-  `^(${POOL_TIMEOUT}|${QUERY_TIMEOUT}|Connection terminated|Client has encountered a connection error)`,
+  `^(${POOL_TIMEOUT}|${QUERY_TIMEOUT}|${CONNECT_TIMEOUT}|${CLOSED}|Connection terminated|Client has encountered a connection error)`,
 )
 
 /** All connections were at work for longer than a request waits for one; it has done nothing. */
@@ -40,8 +46,8 @@ export function isUnavailable(error: unknown): boolean {
   return error instanceof Error && DRIVER.test(error.message)
 }
 
-/** The server ends the session with these, or has become one that takes no writes (25006, after a failover). */
-const ENDS_SESSION = /^(08...|57P0.|25P03|25006)$/
+/** The server ends the session with these, takes no writes any more (25006, after a failover), or has other statements prepared. */
+const ENDS_SESSION = /^(08...|57P0.|25P03|25006|26000|42P05|0A000)$/
 
 /** Whether the connection that had this error must not be used again. The driver's own errors have no code. */
 export function breaksConnection(error: unknown): boolean {

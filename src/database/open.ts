@@ -42,6 +42,7 @@ export interface DatabaseConfig {
   /** For migrations, where another role shall run them. */
   migrationUrl?: string | undefined
   dataDir: string
+  /** How many connections to PostgreSQL there may be: 3 or more, for each purpose needs one. */
   poolSize: number
   /** Whether statements are prepared on each connection, which a pooler in transaction mode does not allow. */
   isPrepared?: boolean

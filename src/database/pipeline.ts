@@ -6,7 +6,7 @@
  * connections with a bounded number of statements on each; the least loaded is taken, and one that does not get on is avoided.
  */
 import type { QueryResult } from 'pg'
-import { breaksConnection, POOL_TIMEOUT, QUERY_TIMEOUT } from './errors.ts'
+import { breaksConnection, CLOSED, CONNECT_TIMEOUT, POOL_TIMEOUT, QUERY_TIMEOUT } from './errors.ts'
 import type { PoolUsage } from './open.ts'
 
 export interface Statement {
@@ -67,10 +67,11 @@ interface Pending {
   reject(error: Error): void
 }
 
-/** A connection that has been silent for so long, with something to answer, is held up by it. */
+/** A connection that has been silent for so many milliseconds, with something to answer, is held up by it. */
 const HELD_UP = 5
 
-const CLOSED = 'the connections to the database are closed'
+/** For how many milliseconds no more connections are tried where one was refused beside others. */
+const REFUSAL_PAUSE = 500
 
 /** Makes connections as they are needed. */
 export function createPipelines(options: PipelinesOptions): Pipelines {
@@ -82,12 +83,14 @@ export function createPipelines(options: PipelinesOptions): Pipelines {
   const openings = new Set<Promise<void>>()
   let opening = 0
   let sweeper: NodeJS.Timeout | undefined
+  let refusedAt = Number.NEGATIVE_INFINITY
   let isClosed = false
 
   /** Sends what waits, as far as there is room; opens one more connection where all are at work, if it may. */
-  function dispatch(mayOpen = true): void {
+  function dispatch(): void {
     while (waiting.length > 0) {
       const time = now()
+      const mayOpen = pipelines.size + opening === 0 || time - refusedAt >= REFUSAL_PAUSE
       const best = choose(time, mayOpen)
       if (mayOpen && (best === undefined || best.load > 0) && pipelines.size + opening < connections) open()
       if (best === undefined) return
@@ -136,14 +139,16 @@ export function createPipelines(options: PipelinesOptions): Pipelines {
   function refused(error: Error): void {
     opening -= 1
     // Where there are others, or may be soon, what waits is theirs.
-    if (pipelines.size + opening > 0) dispatch(false)
+    refusedAt = now()
+    if (pipelines.size + opening > 0) dispatch()
     else for (const { reject } of waiting.splice(0)) reject(error)
   }
 
   function sweep(): void {
     const time = now()
     while (waiting[0] !== undefined && time - waiting[0].since > patience) {
-      waiting.shift()?.reject(new Error(POOL_TIMEOUT))
+      // Where there are connections, they are at work; where there are none, the server does not answer.
+      waiting.shift()?.reject(new Error(pipelines.size > 0 ? POOL_TIMEOUT : CONNECT_TIMEOUT))
     }
     for (const pipeline of pipelines) {
       pipeline.giveUp(time, timeout)
@@ -222,7 +227,10 @@ class Pipeline {
     pending.since = time
     this.#onItsWay.push(pending)
     this.#connection.send(pending.statement, (error, result) => {
-      this.#onItsWay.splice(this.#onItsWay.indexOf(pending), 1)
+      const place = this.#onItsWay.indexOf(pending)
+      // The driver calls twice for a value that it cannot send.
+      if (place === -1) return
+      this.#onItsWay.splice(place, 1)
       this.#progressAt = this.#now()
       if (error) pending.reject(error)
       else pending.resolve(result)
@@ -233,8 +241,11 @@ class Pipeline {
 
   /** Tells those who have waited for longer than `timeout`; ends the connection where it does not answer at all. */
   giveUp(time: number, timeout: number): void {
-    for (const { since, reject } of this.#onItsWay) if (time - since > timeout) reject(new Error(QUERY_TIMEOUT))
-    if (this.silence(time) > timeout) this.#connection.destroy(new Error(QUERY_TIMEOUT))
+    const isSilent = this.silence(time) > timeout
+    // 57014, as the server says where it gives up: one took too long, and the connection works.
+    const error = Object.assign(new Error(QUERY_TIMEOUT), isSilent ? {} : { code: '57014' })
+    for (const { since, reject } of this.#onItsWay) if (time - since > timeout) reject(error)
+    if (isSilent) this.#connection.destroy(error)
   }
 
   /** Lets it end as soon as nothing is on its way; returns when it has ended. */

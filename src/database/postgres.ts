@@ -1,5 +1,6 @@
 /** PostgreSQL through pg: connections that single statements share, and a pool for transactions. */
 import { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { type CompiledQuery, Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
@@ -160,7 +161,7 @@ const toRows = new Map<string, ToRow>()
 
 /** An object literal of these names, compiled: V8 makes an object of it at once, where it would add names from a list one by one. */
 function toRowOf(names: string[]): ToRow {
-  const key = names.join()
+  const key = names.join('\0')
   const known = toRows.get(key)
   if (known !== undefined) return known
   const members = names.map((name, index) => `${JSON.stringify(name)}: values[${index}]`)
@@ -211,7 +212,14 @@ async function connectPipeline(
     destroy: error => {
       socket.destroy(error)
     },
-    end: () => client.end(),
+    async end() {
+      // A server that is gone does not say goodbye.
+      const waiting = new AbortController()
+      const patience = sleep(CONNECT_TIMEOUT, undefined, waiting).catch(() => undefined)
+      await Promise.race([client.end(), patience])
+      waiting.abort()
+      socket.destroy()
+    },
   }
 }
 
@@ -238,7 +246,8 @@ function guardPool(
         // Statements and not startup parameters, of which poolers such as PgBouncer refuse most.
         await client.query({ text: setStatements(settings), query_timeout: QUERY_TIMEOUT } as pg.QueryConfig)
       } catch (error) {
-        session.release()
+        // One that went silent, say, must not be given out again.
+        client.release(error as Error)
         throw error
       }
       sessions.set(client, session)

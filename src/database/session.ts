@@ -13,6 +13,8 @@ export const SESSION_PLANNING = {
   enable_seqscan: 'off',
   enable_bitmapscan: 'off',
   enable_sort: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
   // Would be worth it for long queries only, and what is switched off counts as long.
   jit: 'off',
 } as const

@@ -54,8 +54,7 @@ const idInTrash = (id: string) =>
 const MOST_DELETED = 5_000
 
 export const deleteTasks: Handler<'deleteTasks'> = async ({ path, query, db }) => {
-  const deleted = await tasks.removeAll(db, path.user_id, query.completed, MOST_DELETED, now())
-  return { status: 200, body: { deleted, has_more: deleted === MOST_DELETED } }
+  return { status: 200, body: await tasks.removeAll(db, path.user_id, query.completed, MOST_DELETED, now()) }
 }
 
 export const getTask: Handler<'getTask'> = async ({ path, header, db }) => {

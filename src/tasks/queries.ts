@@ -232,12 +232,19 @@ export async function remove(
   return (await removing(db, { userId, id, ...condition, now }))[0]
 }
 
+export interface Removed {
+  deleted: number
+  /** Whether there may be others; also where those that were chosen have just been changed by somebody else. */
+  has_more: boolean
+}
+
 // Chosen in the order of an index, locked in the order of ids. Arrays and no join, which goes over all of a user's tasks for each of these where PostgreSQL does not know yet how many there are.
 const removingAll = write(
   'task_remove_all',
-  (_db, { userId, completed, limit, now }: { userId: string; completed: boolean; limit: number; now: string }) => sql<{
-    count: number
-  }>`
+  (
+    _db,
+    { userId, completed, limit, now }: { userId: string; completed: boolean; limit: number; now: string },
+  ) => sql<Removed>`
     with chosen as (
       select id from task
       where user_id = ${userId} and completed = ${completed} and deleted_at is null
@@ -257,14 +264,14 @@ const removingAll = write(
         deleted_at = ${now}::timestamptz,
         revision = clock.revision + 1 - array_position(array(select id from stored), t.id)
       from clock
-      where t.user_id = ${userId} and t.id = any(array(select id from stored)) and t.deleted_at is null
+      where t.user_id = ${userId} and t.id = any(array(select id from stored))
       returning t.id
     )
-    select count(*) as count from removed`,
+    select count(*) as deleted, (select count(*) from chosen) = ${limit}::int as has_more from removed`,
 )
 
 /**
- * Makes tombstones of up to `limit` tasks that are completed, or that are not; returns how many. Each takes a number of its
+ * Makes tombstones of up to `limit` tasks that are completed, or that are not. Each takes a number of its
  * own, for a change feed that is cut between two of them must know which of them it has told. Whoever locks several tasks
  * of a user locks them in the order of their ids: then nobody waits in a circle.
  */
@@ -274,9 +281,9 @@ export async function removeAll(
   completed: boolean,
   limit: number,
   now: string,
-): Promise<number> {
+): Promise<Removed> {
   const [removed] = await removingAll(db, { userId, completed, limit, now })
-  return removed?.count as number
+  return removed as Removed
 }
 
 const restoring = write(

@@ -10,6 +10,7 @@ import {
 interface Line extends PipelineConnection {
   sent: string[]
   answer(error?: Error): void
+  answerTwice(error: Error): void
   lose(): void
   isEnded: boolean
   destroyedBy?: Error
@@ -37,6 +38,11 @@ function createLines(options: Partial<PipelinesOptions> = {}, refuses: (number: 
         waiting.push(done)
       },
       answer: error => waiting.shift()?.(error, { rows: [] } as never),
+      answerTwice(error) {
+        const done = waiting.shift()
+        done?.(error, undefined as never)
+        done?.(error, undefined as never)
+      },
       lose() {
         for (const done of waiting.splice(0)) done(new Error('Connection terminated unexpectedly'), undefined as never)
         onLost()
@@ -157,6 +163,24 @@ t.test('an error is one statement’s, unless it breaks the connection', async t
   t.same(pipelines.usage(), { busy: 0, idle: 0, waiting: 0 })
 })
 
+t.test('an error that is told twice concerns nobody else', async t => {
+  const { lines, send, pipelines } = createLines({ connections: 1 })
+  const [bad, good] = send('a', 'b')
+  await settled()
+  lines[0]?.answerTwice(Object.assign(new Error('cannot be sent'), { code: '22P02' }))
+  await t.rejects(bad as Promise<unknown>, { code: '22P02' })
+  t.same(pipelines.usage(), { busy: 1, idle: 0, waiting: 0 })
+  lines[0]?.answer()
+  await good
+})
+
+t.test('a server that does not take a connection is not there, which is not the same as too much to do', async t => {
+  const { clock, send } = createLines({ connect: () => new Promise(() => undefined) })
+  const [waiting] = send('a')
+  clock.time += 101
+  await t.rejects(waiting as Promise<unknown>, { message: 'timeout expired' })
+})
+
 t.test('where no connection is to be had, all that wait are told, and the next one tries again', async t => {
   const { lines, send } = createLines({}, number => number <= 2)
   for (const refused of send('a', 'b')) await t.rejects(refused, { code: 'ECONNREFUSED' })
@@ -181,7 +205,11 @@ t.test('a new connection is waited for where the others are held up, unless it i
   clock.time += 50
   send('c')
   await settled()
-  t.same(sentOn(lines), ['ab', 'c'])
+  t.same(sentOn(lines), ['abc'], 'and is not tried again at once')
+  clock.time += 500
+  send('d')
+  await settled()
+  t.same(sentOn(lines), ['abc', 'd'])
 })
 
 t.test('a connection that is refused beside others is no failure', async t => {

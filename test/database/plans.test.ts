@@ -7,7 +7,7 @@ const nodesOf = (plan: Plan): Plan[] => [plan, ...(plan.Plans ?? []).flatMap(nod
 
 /** What reads all there is, or sorts it: a page is sorted above the node that limits it. */
 const isUnbounded = (plan: Plan) =>
-  ['Seq Scan', 'Bitmap Heap Scan'].includes(plan['Node Type']) ||
+  ['Seq Scan', 'Bitmap Heap Scan', 'Hash Join', 'Merge Join'].includes(plan['Node Type']) ||
   (plan['Node Type'] === 'Sort' && !nodesOf(plan).some(node => node['Node Type'] === 'Limit'))
 
 const config = await ownDatabase(t)

@@ -124,12 +124,13 @@ t.test('over TLS: statements are answered, and a connection that went silent is 
   t.same(statuses, [200, 201])
 })
 
-t.test('the time limits that operators are told to give a role are those that sessions get', async t => {
+t.test('the settings that operators are told to give a role are those that sessions get', async t => {
   const [, statements] = /```sql\n(alter role tasks .*?)```/s.exec(await readFile('docs/operations.md', 'utf8')) ?? []
   const admin = await connect()
   await admin.query(`create role tasks login; ${statements}`)
   await admin.end()
-  const limits = sql`select name, setting from pg_settings where name ~ '_timeout$' order by name`
+  const limits = sql`
+    select name, setting from pg_settings where name ~ '_timeout$|^enable_|^jit$|^plan_cache_mode$' order by name`
   const limitsOf = async (user: string, isPrepared: boolean) => {
     const databaseUrl = cluster.url.replace('postgres@', `${user}@`)
     const { kysely, close } = openPostgres({ ...config, databaseUrl, migrationUrl: databaseUrl, isPrepared }, silent)

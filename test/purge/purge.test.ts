@@ -7,6 +7,7 @@ import t from 'tap'
 import { find, take } from '../../src/idempotency/queries.ts'
 import { purge, purgePeriodically } from '../../src/purge/purge.ts'
 import * as queries from '../../src/purge/queries.ts'
+import { untilWaiting } from '../helper/locks.ts'
 import { onPostgres, ownDatabase, randomUser, startService, type Task } from '../helper/service.ts'
 
 const HOUR = 3_600_000
@@ -42,15 +43,6 @@ async function createKey(user: string, key: string, age: number): Promise<void> 
     .insertInto('idempotency_key')
     .values({ user_id: user, key, fingerprint: '', created_at: ago(age) })
     .execute()
-}
-
-/** Until a statement on this database waits for a lock; looked at from a transaction, whose connection is not shared with it. */
-async function untilWaiting(): Promise<void> {
-  const waiting = sql`
-    select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
-  await kysely.transaction().execute(async transaction => {
-    while ((await waiting.execute(transaction)).rows.length === 0) await sleep(5)
-  })
 }
 
 /** As if nobody had purged for long. */
@@ -126,7 +118,7 @@ t.test(
     const locking = await kysely.startTransaction().execute()
     await sql`select from task where user_id = ${user} and id = ${first} for update`.execute(locking)
     const removing = queries.removeTombstones(kysely, user, ids, ago(retention.tombstones))
-    await untilWaiting()
+    await untilWaiting(kysely, 'delete from task')
     await sql`select from task where user_id = ${user} and id = any(${others}) for update nowait`.execute(locking)
     await locking.rollback().execute()
     t.equal(await removing, ids.length)
@@ -161,7 +153,7 @@ t.test(
     const taking = await kysely.startTransaction().execute()
     t.equal(await take(taking, request, ago(0), ago(retention.keys)), true)
     const removing = queries.removeKeys(kysely, ago(retention.keys), 10)
-    await untilWaiting()
+    await untilWaiting(kysely, 'delete from idempotency_key')
     await taking.commit().execute()
     t.equal(await removing, 0)
     t.match(await find(kysely, request), { fingerprint: 'new' })

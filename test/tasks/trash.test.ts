@@ -2,8 +2,10 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import t from 'tap'
+import { removeAll } from '../../src/tasks/queries.ts'
 import { contract } from '../helper/contract.ts'
-import { randomUser, startService, type Task } from '../helper/service.ts'
+import { untilWaiting } from '../helper/locks.ts'
+import { onPostgres, randomUser, startService, type Task } from '../helper/service.ts'
 
 const RETENTION = 3_600_000
 const { call, create, database } = await startService(t, { retention: { tombstones: RETENTION, keys: RETENTION } })
@@ -162,6 +164,25 @@ t.test('deleteTasks deletes as many at a time as the contract says, and tells wh
   t.same(await clear(), { deleted: 1, has_more: false })
   t.equal((await create(user)).revision, 2 * (most + 1) + 1)
 })
+
+t.test(
+  'deleteTasks tells that there are more also where somebody else has just changed those that it chose',
+  { skip: !onPostgres && 'PGlite has one connection' },
+  async t => {
+    const user = randomUser()
+    for (let count = 0; count < 3; count++) await create(user, { completed: true })
+    const [newest] = await list(user)
+    const { kysely } = database
+    const changing = await kysely.startTransaction().execute()
+    await sql`
+      update task set completed = false, completed_at = null
+      where user_id = ${user} and id = ${newest?.id}`.execute(changing)
+    const removing = removeAll(kysely, user, true, 2, new Date().toISOString())
+    await untilWaiting(kysely, 'with chosen as')
+    await changing.commit().execute()
+    t.same(await removing, { deleted: 1, has_more: true })
+  },
+)
 
 t.test('deleteTasks without a filter is 400 and deletes nothing', async t => {
   const user = randomUser()
