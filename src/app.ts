@@ -24,6 +24,7 @@ import { handlers } from './handlers.ts'
 import type { Metrics } from './metrics.ts'
 import { overloaded, Problem, routeNotFound } from './problem.ts'
 import type { Retention } from './purge/purge.ts'
+import type { Quotas } from './quotas.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -46,6 +47,8 @@ export interface AppOptions {
   /** How late timers may be on average over a second, in milliseconds, before requests are refused; 0 is no bound. */
   maxEventLoopDelay: number
   retention: Retention
+  /** How much each user may keep. */
+  quotas: Quotas
   metrics?: Metrics | undefined
   /** Aborted while the service stops: health says so, and connections are not kept. */
   stopping: AbortSignal
@@ -68,6 +71,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     metrics,
     maxEventLoopDelay,
     retention,
+    quotas,
     stopping,
   } = options
   const contract = await loadContract(handlers)
@@ -182,6 +186,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     useDatabase: createDatabaseAccess(database, maxInFlight, logger, code => metrics?.databaseFailed(code)),
     guard,
     retention,
+    quotas,
+    log: logger,
   })
   await registerDocuments(app, contract)
   return app

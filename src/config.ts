@@ -5,6 +5,7 @@ import type { DatabaseConfig } from './database/open.ts'
 import { isTrustworthy } from './issuer-keys.ts'
 import { isLoopback } from './loopback.ts'
 import type { Retention } from './purge/purge.ts'
+import { type Quotas, UNLIMITED } from './quotas.ts'
 import { StartError } from './start-error.ts'
 
 /** What is written here is never shown, not even where it is wrong. */
@@ -202,6 +203,21 @@ export const variables = {
     integer(1, 1_000_000_000),
     'For how many seconds the answer to a request with an Idempotency-Key is kept; the default is 24 hours.',
   ),
+  QUOTA_TASKS: variable(
+    '100000',
+    integer(0, 1_000_000_000),
+    'Maximum number of tasks per user, without those in the trash; 0 is no limit.',
+  ),
+  QUOTA_TRASH: variable(
+    '100000',
+    integer(0, 1_000_000_000),
+    'Maximum number of deleted tasks kept per user; beyond it the oldest are deleted for good. 0 is no limit.',
+  ),
+  QUOTA_IDEMPOTENCY_BYTES: variable(
+    `${100 * 1024 * 1024}`,
+    integer(0, Number.MAX_SAFE_INTEGER),
+    "Maximum number of bytes that the responses kept for a user's idempotency keys take; 0 is no limit.",
+  ),
   PURGE_INTERVAL: variable(
     '600',
     integer(0, 1_000_000),
@@ -242,6 +258,13 @@ export const isNpmScript = (): boolean => process.env.npm_lifecycle_event !== un
 export const retention = (config: Config): Retention => ({
   tombstones: config.TOMBSTONE_RETENTION * 1000,
   keys: config.IDEMPOTENCY_TTL * 1000,
+})
+
+/** How much each user may keep. */
+export const quotas = (config: Config): Quotas => ({
+  tasks: config.QUOTA_TASKS || UNLIMITED,
+  tombstones: config.QUOTA_TRASH || UNLIMITED,
+  keyBytes: config.QUOTA_IDEMPOTENCY_BYTES || UNLIMITED,
 })
 
 /** The part that says which database. */

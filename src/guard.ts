@@ -14,11 +14,15 @@ export interface GuardOptions {
   addressLimit?: RateLimit | undefined
 }
 
-export type Guard = (
-  request: FastifyRequest,
-  reply: FastifyReply,
-  done: (error?: Error) => void,
-) => Promise<void> | void
+export interface Guard {
+  /** The hook that stands before the operation. */
+  admit(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): Promise<void> | void
+  /**
+   * Counts an admitted request of `user` as `cost` requests.
+   * @throws Problem `rate_limited` where fewer are left
+   */
+  charge(user: string, cost: number, reply: FastifyReply): void
+}
 
 /** 401 without a valid token, 429 for too many requests, 403 for another user's path; before anything else is looked at. */
 export function createGuard({ authenticate, userLimit, addressLimit }: GuardOptions): Guard {
@@ -45,7 +49,7 @@ export function createGuard({ authenticate, userLimit, addressLimit }: GuardOpti
     }
   }
 
-  return (request, reply, done) => {
+  function hook(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) {
     // The router has decoded it, once; it is this very value that the queries get.
     const { user_id: owner } = request.params as { user_id: string }
     try {
@@ -57,6 +61,16 @@ export function createGuard({ authenticate, userLimit, addressLimit }: GuardOpti
       return done(error as Error)
     }
     done()
+  }
+
+  return {
+    admit: hook,
+    charge(user, cost, reply) {
+      if (userLimit === undefined) return
+      // One is counted already. What costs more than a minute has is taken as all of it: else it could never be sent.
+      const more = Math.min(cost, userLimit.limit) - 1
+      if (more > 0) reply.headers(userLimit.count(user, more))
+    },
   }
 }
 

@@ -5,6 +5,7 @@ import type { Handlers } from './contract/types.ts'
 import * as health from './health/handlers.ts'
 import * as batch from './tasks/batch.ts'
 import * as tasks from './tasks/handlers.ts'
+import * as users from './users/handlers.ts'
 
 export const handlers: Handlers = {
   listTasks: tasks.listTasks,
@@ -18,6 +19,7 @@ export const handlers: Handlers = {
   completeTask: tasks.completeTask,
   restoreTask: tasks.restoreTask,
   listChanges: changes.listChanges,
+  eraseUser: users.eraseUser,
   getHealth: health.getHealth,
   getLiveness: health.getLiveness,
 }

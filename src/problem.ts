@@ -18,6 +18,7 @@ const kinds = {
   request_timeout: { status: 408, title: 'The request took too long to arrive' },
   id_taken: { status: 409, title: 'The id is taken' },
   id_in_trash: { status: 409, title: 'The id is in the trash' },
+  quota_exceeded: { status: 409, title: 'The quota is exceeded' },
   idempotency_key_in_use: { status: 409, title: 'The idempotency key is in use' },
   idempotency_key_reused: { status: 422, title: 'The idempotency key was used for another request' },
   sync_token_expired: { status: 410, title: 'The sync token is too old' },

@@ -6,11 +6,13 @@ const WINDOW = 60
 
 export interface RateLimit {
   /**
-   * Counts one request of `key` and returns the response headers that tell where the limit stands
+   * Counts `cost` requests of `key`, one unless it is given, and returns the response headers that tell where the limit stands
    * (draft-ietf-httpapi-ratelimit-headers).
    * @throws Problem `rate_limited` where that was one too many
    */
-  count(key: string): Record<string, string>
+  count(key: string, cost?: number): Record<string, string>
+  /** How many a minute. */
+  readonly limit: number
   /** @throws Problem `rate_limited` where `key` has none left; counts nothing */
   check(key: string): void
   /** Whether anybody was counted lately: where nobody was, nobody can have none left. */
@@ -61,12 +63,13 @@ export function createRateLimit(name: string, limit: number, now = performance.n
     get isInUse() {
       return recent.size + older.size > 0
     },
-    count(key) {
+    limit,
+    count(key, cost = 1) {
       const time = now()
       const usage = find(key, time) ?? { left: limit, endsAt: time + WINDOW * 1000 }
       recent.set(key, usage)
-      if (usage.left === 0) refuse(usage, time)
-      usage.left -= 1
+      if (usage.left < cost) refuse(usage, time)
+      usage.left -= cost
       return headers(usage, time)
     },
     check(key) {

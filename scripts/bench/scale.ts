@@ -4,7 +4,8 @@ import { buffer } from 'node:stream/consumers'
 import pg from 'pg'
 import { encode as tokenOf } from '../../src/changes/token.ts'
 import { encode as cursorOf } from '../../src/tasks/cursor.ts'
-import type { Sort, Task } from '../../src/tasks/queries.ts'
+import type { Sort } from '../../src/tasks/list-queries.ts'
+import type { Task } from '../../src/tasks/queries.ts'
 import type { Teardown } from '../../test/helper/service.ts'
 import { TASKS_EACH, taskOf } from './load.ts'
 import { type BenchOptions, median } from './peers.ts'
@@ -171,7 +172,7 @@ async function deepCases(url: string, size: Size, origin: string): Promise<Case[
   )
   const last = rows[0] as { id: string; created_at: Date }
   const cursor = cursorOf('-created_at', { ...last, created_at: last.created_at.toISOString() } as Task)
-  const token = tokenOf(MILLIONAIRE, { position: size.own / 2, since: size.own })
+  const token = tokenOf(MILLIONAIRE, { position: size.own / 2, since: size.own, epoch: 0 })
   const column = `${MILLIONAIRE}, far in`
   const make = (name: string, path: string): Case => ({
     name,

@@ -2,33 +2,37 @@
 import type { Handler } from '../contract/types.ts'
 import { validationFailed } from '../contract/validate.ts'
 import { Problem } from '../problem.ts'
+import { cutPage } from '../tasks/page.ts'
 import type { Task } from '../tasks/queries.ts'
 import * as changes from './queries.ts'
 import * as tokens from './token.ts'
 
-export const listChanges: Handler<'listChanges'> = async ({ path, query, db }) => {
+export const listChanges: Handler<'listChanges'> = async ({ path, query, db, limits: { pageBytes } }) => {
   const { since: token, limit } = query
-  const from = token === undefined ? SNAPSHOT : tokens.decode(path.user_id, token)
-  if (from === undefined) return unknownToken()
+  const from = token === undefined ? undefined : tokens.decode(path.user_id, token)
+  if (token !== undefined && from === undefined) return unknownToken()
 
   // One more than asked for tells whether there is more.
-  const { clock, purged, tasks } = await changes.list(db, path.user_id, from, limit + 1)
-  const since = Math.max(from.position, from.since ?? clock)
-  // Above the clock: the data are those of a backup, and numbers are given a second time.
-  if (since < purged || since > clock) return expiredToken()
+  const range = { ...(from ?? SNAPSHOT), limit: limit + 1, pageBytes }
+  const { clock, purged, epoch, tasks } = await changes.list(db, path.user_id, range)
+  const since = from === undefined ? clock : Math.max(from.position, from.since)
+  // Above the clock: the data are those of a backup, and revisions are given a second time.
+  if (since < purged || since > clock || (from !== undefined && isOfOtherData(from, epoch))) return expiredToken()
 
-  const data = tasks.slice(0, limit)
-  const has_more = tasks.length > limit
-  const last = data.at(-1)
-  const position = has_more && last !== undefined ? last.revision : clock
-  const next = tokens.encode(path.user_id, { position, since: Math.max(position, since) })
-  return { status: 200, body: { data: data.map(toChange), next, has_more } }
+  const { data, hasMore } = cutPage(tasks, limit, pageBytes)
+  const position = hasMore ? (data.at(-1) as Task).revision : clock
+  const next = tokens.encode(path.user_id, { position, since: Math.max(position, since), epoch })
+  return { status: 200, body: { data: data.map(toChange), next, has_more: hasMore } }
 }
 
 /**
  * A snapshot has no deletions but those that happen while it is read: a client may have got the task on an earlier page.
  */
 const SNAPSHOT = { position: 0, since: null }
+
+/** At position 0 a client knows nothing yet, which is true of any data. */
+const isOfOtherData = (from: tokens.SyncPosition, epoch: number) =>
+  from.epoch !== epoch && (from.position > 0 || from.since > 0)
 
 const toChange = (task: Task) => {
   const deleted = task.deleted_at !== null
@@ -37,8 +41,11 @@ const toChange = (task: Task) => {
 
 const unknownToken = () =>
   validationFailed([
-    { in: 'query', name: 'since', code: 'wrong_format', detail: 'must be a token of this user, as it was given' },
+    { in: 'query', name: 'since', code: 'wrong_format', detail: 'must be a token of this user, as it was returned' },
   ])
 
 const expiredToken = () =>
-  new Problem('sync_token_expired', 'Deletions since this token are no longer known. Start again without since.')
+  new Problem(
+    'sync_token_expired',
+    'This token is too old, or of data that were erased or restored from a backup. Start again without since.',
+  )

@@ -2,54 +2,64 @@
 import { type Kysely, sql } from 'kysely'
 import { read } from '../database/statement.ts'
 import type { Tables } from '../database/tables.ts'
-import { columns, type Task } from '../tasks/queries.ts'
+import { boundedInBytes } from '../tasks/page.ts'
+import { allColumns, columns, type Task } from '../tasks/queries.ts'
 
 export interface Changes {
-  /** The user's clock: the revision of the last write. */
+  /** The revision of the user's last write. */
   clock: number
   /** The newest revision of a deletion that is not known any more. */
   purged: number
+  /** The epoch of the user's data; 0 where the user has none. */
+  epoch: number
   /** Deleted ones included, in the order of their revisions. */
   tasks: Task[]
 }
 
-interface ListValues {
-  userId: string
+export interface ChangeRange {
+  /** Tasks that were written after this revision, */
   position: number
+  /** without those that were deleted up to this one, or up to now where it is null. */
   since: number | null
   limit: number
+  /** How much text the tasks may have before the last one, in bytes. */
+  pageBytes: number
 }
 
+const changed = sql.join(columns.map(column => sql.ref(`changed.${column}`)))
+
+// Live tasks and tombstones have an index each, so that a snapshot does not walk the trash.
 const listing = read(
   'changes_list',
-  (_db, { userId, position, since, limit }: ListValues) => sql<
-    { clock: number; purged: number } & (Task | { id: null })
-  >`
-    select clock.revision as clock, clock.purged_revision as purged, changed.*
-    from user_clock as clock
-    left join lateral (
-      select ${sql.join(columns.map(column => sql.ref(column)))} from task
-      where user_id = ${userId} and revision > ${position}
-        and (deleted_at is null or revision > coalesce(${since}::bigint, clock.revision))
+  (_db, { userId, position, since, limit, pageBytes }: ChangeRange & { userId: string }) => {
+    const range = (state: ReturnType<typeof sql>) => sql`
+      select ${allColumns} from task
+      where user_id = ${userId} and ${state}
       order by revision
-      limit ${limit}
-    ) as changed on true
+      limit ${limit}`
+    const live = range(sql`deleted_at is null and revision > ${position}`)
+    const known = sql`coalesce(${since}::bigint, clock.revision)`
+    const tombstones = range(sql`deleted_at is not null and revision > greatest(${position}, ${known})`)
+    const page = sql`
+      select * from ((${live}) union all (${tombstones})) as ranges
+      order by revision
+      limit ${limit}`
+    return sql<{ clock: number; purged: number; epoch: number } & (Task | { id: null })>`
+    select clock.revision as clock, clock.purged_revision as purged, clock.epoch, ${changed}
+    from user_clock as clock
+    left join lateral (${boundedInBytes(page, sql`revision`, allColumns, pageBytes)}) as changed on true
     where clock.user_id = ${userId}
-    order by changed.revision`,
+    order by changed.revision`
+  },
 )
 
 /**
- * Up to `limit` tasks that were written after `position`, without those that were deleted up to `since`, or up to now
- * where it is null. Clock and tasks are of one moment: what is not among them yet has a revision above the clock.
+ * The tasks of a range of revisions, fewer where their text reaches `pageBytes`. Clock and tasks are of one moment: what is
+ * not among them yet has a revision above the clock.
  */
-export async function list(
-  db: Kysely<Tables>,
-  userId: string,
-  { position, since }: { position: number; since: number | null },
-  limit: number,
-): Promise<Changes> {
-  const rows = await listing(db, { userId, position, since, limit })
-  const { clock = 0, purged = 0 } = rows[0] ?? {}
-  const tasks = rows.flatMap(({ clock: _, purged: __, ...task }) => (task.id === null ? [] : [task]))
-  return { clock, purged, tasks }
+export async function list(db: Kysely<Tables>, userId: string, range: ChangeRange): Promise<Changes> {
+  const rows = await listing(db, { userId, ...range })
+  const { clock = 0, purged = 0, epoch = 0 } = rows[0] ?? {}
+  const tasks = rows.flatMap(({ clock: _, purged: __, epoch: ___, ...task }) => (task.id === null ? [] : [task]))
+  return { clock, purged, epoch, tasks }
 }

@@ -1,35 +1,43 @@
 /**
  * Sync tokens: a position among the changes of one user, as base64url.
  *
- * Layout: 8 bytes, the position; 8 bytes, `since`, both big endian; 6 bytes of a checksum over them and the user. The
- * checksum tells a token that was mangled, or that is another user's; it keeps nothing secret, for there is no secret in it.
+ * Layout: 8 bytes, the position; 8 bytes, `since`; 6 bytes, the epoch, all big endian; 6 bytes of a checksum over them and the user. The
+ * checksum recognises a token that was mangled, or that is another user's; it keeps nothing secret, for there is no secret in it. Tokens
+ * that were issued before there were epochs have none, which counts as 0.
  */
 import { createHash } from 'node:crypto'
 
 export interface SyncPosition {
-  /** Everything up to this revision has been told. */
+  /** The client knows everything up to this revision. */
   position: number
   /** The client has nothing older than this that it could have to delete: the position, or where its snapshot began. */
   since: number
+  /** The epoch of the data that the client knows. */
+  epoch: number
 }
 
-const NUMBERS = 16
+const REVISIONS = 16
+const EPOCH = 6
 const CHECKSUM = 6
 
-export function encode(userId: string, { position, since }: SyncPosition): string {
-  const numbers = Buffer.alloc(NUMBERS)
+export function encode(userId: string, { position, since, epoch }: SyncPosition): string {
+  const numbers = Buffer.alloc(REVISIONS + EPOCH)
   numbers.writeBigUInt64BE(BigInt(position), 0)
   numbers.writeBigUInt64BE(BigInt(since), 8)
+  numbers.writeUIntBE(epoch, REVISIONS, EPOCH)
   return Buffer.concat([numbers, checksum(userId, numbers)]).toString('base64url')
 }
 
 /** Undefined where the token is none of this user. */
 export function decode(userId: string, token: string): SyncPosition | undefined {
   const bytes = Buffer.from(token, 'base64url')
-  const numbers = bytes.subarray(0, NUMBERS)
-  if (!bytes.subarray(NUMBERS).equals(checksum(userId, numbers))) return undefined
+  const numbers = bytes.subarray(0, -CHECKSUM)
+  const hasEpoch = numbers.length === REVISIONS + EPOCH
+  if (!(hasEpoch || numbers.length === REVISIONS)) return undefined
+  if (!bytes.subarray(-CHECKSUM).equals(checksum(userId, numbers))) return undefined
   const [position, since] = [Number(numbers.readBigUInt64BE(0)), Number(numbers.readBigUInt64BE(8))]
-  return Number.isSafeInteger(position) && Number.isSafeInteger(since) ? { position, since } : undefined
+  if (!(Number.isSafeInteger(position) && Number.isSafeInteger(since))) return undefined
+  return { position, since, epoch: hasEpoch ? numbers.readUIntBE(REVISIONS, EPOCH) : 0 }
 }
 
 const checksum = (userId: string, numbers: Buffer) =>

@@ -27,13 +27,21 @@ export interface Operation {
   security: Record<string, string[]>[]
   /** How large its body may be, where that is not the limit for all. */
   'x-body-bytes'?: number
+  /** The member of the body whose items each count as a request against the rate limit. */
+  'x-rate-limit-items'?: string
   requestBody?: { content: Record<string, { schema: Schema }> }
   responses: Record<string, { content?: Record<string, unknown>; headers?: Record<string, unknown> }>
 }
 
 /** The parts of the contract's document that this service reads beside the operations. */
 export interface Document {
-  'x-limits': { body_bytes: number; header_bytes: number; members: number }
+  'x-limits': {
+    body_bytes: number
+    header_bytes: number
+    members: number
+    page_bytes: number
+    kept_response_bytes: number
+  }
   components: {
     schemas: {
       UserId: Schema

@@ -57,7 +57,9 @@ export interface paths {
          * Do several writes at once
          * @description Up to 100 writes in one transaction, one after another: all of them are done, or none. Each item is what the operation of its
          *     name would be, and later items see what earlier ones did. An item that fails ends it: the problem is that item's, and
-         *     `index` says which it is. One `Idempotency-Key` covers the whole. The body may have 1 MiB.
+         *     `index` says which it is. One `Idempotency-Key` covers the whole; the response may then have at most 256 KiB (409
+         *     `quota_exceeded`), so split a batch of many large tasks. The body may have 1 MiB. Each item counts as a request against the
+         *     rate limit.
          */
         post: operations["batchTasks"];
         delete?: never;
@@ -198,6 +200,34 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description Whose tasks. */
+                user_id: components["parameters"]["UserId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Erase a user
+         * @description Deletes everything that is stored for the user, for good: tasks, trash, idempotency keys and counters, at most 5,000 tasks
+         *     and 5,000 keys at a time. Call it again while `has_more`; repeating it is harmless. Nothing can be restored. Sync tokens from
+         *     before are 410 afterwards, so that other clients of the user start anew. The user may write again at any time.
+         */
+        delete: operations["eraseUser"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -256,8 +286,12 @@ export interface components {
         SyncToken: string;
         RequestId: string;
         /** @description What is to be done. Stored exactly as sent. */
-        Title: string;
+        TitleInput: string;
         /** @description More about it, or null. Stored exactly as sent. */
+        DescriptionInput: string | null;
+        /** @description What is to be done. Tasks from before control characters were refused may have some. */
+        Title: string;
+        /** @description More about it, or null. Tasks from before control characters were refused may have some. */
         Description: string | null;
         /**
          * Format: date-time
@@ -300,6 +334,16 @@ export interface components {
             /** @description Whether there may be more; if so, call it again. */
             has_more: boolean;
         };
+        /** @description What eraseUser did. */
+        Erasure: {
+            /**
+             * Format: int32
+             * @description How many tasks were deleted, those in the trash included.
+             */
+            deleted: number;
+            /** @description Whether there may be more to delete; if so, call it again. */
+            has_more: boolean;
+        };
         /** @description Changes, and where to go on. */
         ChangePage: {
             /** @description The changed tasks, in the order of their revisions. */
@@ -330,8 +374,8 @@ export interface components {
         /** @description A task to create. */
         TaskCreate: {
             id?: components["schemas"]["TaskIdInput"];
-            title: components["schemas"]["Title"];
-            description?: components["schemas"]["Description"];
+            title: components["schemas"]["TitleInput"];
+            description?: components["schemas"]["DescriptionInput"];
             /**
              * @description Whether it is done already.
              * @default false
@@ -340,15 +384,15 @@ export interface components {
         };
         /** @description Every field that a client may write. */
         TaskReplace: {
-            title: components["schemas"]["Title"];
-            description: components["schemas"]["Description"];
+            title: components["schemas"]["TitleInput"];
+            description: components["schemas"]["DescriptionInput"];
             /** @description Whether it is done. */
             completed: boolean;
         };
         /** @description The fields to change. */
         TaskUpdate: {
-            title?: components["schemas"]["Title"];
-            description?: components["schemas"]["Description"];
+            title?: components["schemas"]["TitleInput"];
+            description?: components["schemas"]["DescriptionInput"];
             /** @description Whether it is done. */
             completed?: boolean;
         };
@@ -464,7 +508,7 @@ export interface components {
          * @description The kind of problem, for programs. Codes are never renamed.
          * @enum {string}
          */
-        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "id_in_trash" | "idempotency_key_in_use" | "idempotency_key_reused" | "sync_token_expired" | "precondition_failed" | "content_too_large" | "unsupported_media_type" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "overloaded" | "stopping" | "keys_unavailable";
+        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "id_in_trash" | "quota_exceeded" | "idempotency_key_in_use" | "idempotency_key_reused" | "sync_token_expired" | "precondition_failed" | "content_too_large" | "unsupported_media_type" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "overloaded" | "stopping" | "keys_unavailable";
         /** @description One broken rule. */
         ValidationError: {
             /**
@@ -584,8 +628,8 @@ export interface components {
             };
         };
         /**
-         * @description The user has, or had and deleted, a task with this `id`, or a request with the same `Idempotency-Key` is still at work.
-         *     Nothing was written. With `id_in_trash` restoreTask brings that
+         * @description The user has, or had and deleted, a task with this `id`, or has as many tasks or bytes of kept responses as the quota
+         *     allows, or a request with the same `Idempotency-Key` is still in progress. Nothing was written. With `id_in_trash` restoreTask brings that
          *     task back; a deleted task's `id` is free again once the task is purged.
          */
         Conflict: {
@@ -602,13 +646,18 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description A request with the same `Idempotency-Key` is still at work. Nothing was written; try again to get its answer. */
+        /**
+         * @description A request with the same `Idempotency-Key` is still in progress: try again to get its response. Or a quota is exceeded.
+         *     Nothing was written.
+         */
         KeyInUse: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 RateLimit: components["headers"]["RateLimit"];
-                "Retry-After": components["headers"]["Retry-After"];
+                "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                /** @description After how many seconds to try again; with `idempotency_key_in_use` only. */
+                "Retry-After"?: number;
                 [name: string]: unknown;
             };
             content: {
@@ -785,7 +834,10 @@ export interface operations {
                  *     in the same direction.
                  */
                 sort?: "-created_at" | "created_at" | "-updated_at" | "updated_at" | "title" | "-title";
-                /** @description How many tasks a page holds at the most. */
+                /**
+                 * @description Maximum number of tasks in a page. A page may hold fewer, for it ends early rather than hold more than 1 MiB of text;
+                 *     only `next_cursor` says whether it is the last.
+                 */
                 limit?: number;
                 /**
                  * @description The `next_cursor` of an earlier page. It is opaque, and bound to the order of the listing that it came from: it
@@ -1327,7 +1379,10 @@ export interface operations {
             query?: {
                 /** @description The `next` of an earlier answer. It is opaque, and bound to the user. */
                 since?: components["schemas"]["SyncToken"];
-                /** @description How many changes an answer holds at the most. */
+                /**
+                 * @description Maximum number of changes in a response. It may hold fewer, for it ends early rather than hold more than 1 MiB of
+                 *     text; only `has_more` says whether there are more.
+                 */
                 limit?: number;
             };
             header?: {
@@ -1359,7 +1414,10 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             406: components["responses"]["NotAcceptable"];
             408: components["responses"]["RequestTimeout"];
-            /** @description The token is older than the oldest deletion that is kept, or newer than the data, which then are those of a backup. Start again without `since`. */
+            /**
+             * @description The token is older than the oldest deletion that is kept, or of data that were erased or restored from a backup. Start
+             *     again without `since`.
+             */
             410: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1371,6 +1429,49 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    eraseUser: {
+        parameters: {
+            query: {
+                /** @description The `user_id` of the path once more, so that nothing is erased by accident. */
+                confirm: components["schemas"]["UserId"];
+            };
+            header?: {
+                /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description Whose tasks. */
+                user_id: components["parameters"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was deleted. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
@@ -1450,6 +1551,7 @@ export interface defaults {
     completeTask: { query: never; body: never };
     restoreTask: { query: never; body: never };
     listChanges: { query: "limit"; body: never };
+    eraseUser: { query: never; body: never };
     getHealth: { query: never; body: never };
     getLiveness: { query: never; body: never };
 }

@@ -1,17 +1,20 @@
 /** Contract -> Fastify: one route for each operation, and 405 for every other method on its path. */
 import { METHODS } from 'node:http'
-import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import type { Kysely } from 'kysely'
 import Negotiator from 'negotiator'
 import type { UseDatabase } from '../database/access.ts'
+import { describeError } from '../database/errors.ts'
 import type { Tables } from '../database/tables.ts'
+import { createTurns } from '../database/turns.ts'
 import type { Guard } from '../guard.ts'
-import { fingerprint, once, readKey, type StoredResponse } from '../idempotency/once.ts'
+import { fingerprint, type KeyLimits, once, readKey, type StoredResponse } from '../idempotency/once.ts'
 import { PROBLEM_MEDIA_TYPE, Problem } from '../problem.ts'
 import type { Retention } from '../purge/purge.ts'
+import type { Quotas } from '../quotas.ts'
 import { hasUnreadBody } from './body.ts'
 import type { Contract, Operation } from './load.ts'
-import type { Input, OperationId } from './types.ts'
+import type { Input, Limits, OperationId } from './types.ts'
 import { createValidate, type RequestParts } from './validate.ts'
 
 /** What the routes need of a handler's answer, whichever operation it belongs to. */
@@ -23,10 +26,27 @@ export interface Surroundings {
   useDatabase: UseDatabase
   guard: Guard
   retention: Retention
+  quotas: Quotas
+  log: FastifyBaseLogger
 }
+
+/** How much more of one user's work with the database may wait, and for how many milliseconds. */
+const LINE = { length: 100, patience: 2_000 }
+
+/**
+ * How much of it is in progress at a time. Pages may be large, and hold up what is behind them on a shared connection. A user's writes
+ * wait for each other anyway, for the lock of the user's counter: more of them would only take connections from other users.
+ */
+const createAllTurns = () => ({
+  reads: createTurns({ ...LINE, width: 16 }),
+  pages: createTurns({ ...LINE, width: 1 }),
+  writes: createTurns({ ...LINE, width: 2 }),
+  transactions: createTurns({ ...LINE, width: 1 }),
+})
 
 /** Registers the contract's operations. */
 export function registerOperations(app: FastifyInstance, contract: Contract, surroundings: Surroundings): void {
+  const turns = createAllTurns()
   const methods = new Map<string, HTTPMethods[]>()
   for (const operation of contract.operations) {
     const url = operation.path.replaceAll(/\{(\w+)\}/g, ':$1')
@@ -37,8 +57,8 @@ export function registerOperations(app: FastifyInstance, contract: Contract, sur
       url,
       config: { operation },
       bodyLimit: operation['x-body-bytes'] ?? contract.document['x-limits'].body_bytes,
-      onRequest: [...(operation.security.length > 0 ? [surroundings.guard] : []), requireAcceptable(operation)],
-      handler: handle(operation, contract, surroundings),
+      onRequest: [...(operation.security.length > 0 ? [surroundings.guard.admit] : []), requireAcceptable(operation)],
+      handler: handle(operation, contract, surroundings, turns),
     })
   }
   for (const [url, allowed] of methods) refuseOtherMethods(app, url, allowed)
@@ -66,13 +86,30 @@ export function supportAllMethods(app: FastifyInstance): void {
 export const needsDatabase = ({ responses }: Operation): boolean => responses['503'] !== undefined
 
 /** validate, call, reply */
-function handle(operation: Operation, contract: Contract, surroundings: Surroundings) {
-  const { db, useDatabase, retention } = surroundings
-  const { operationId } = operation
+function handle(
+  operation: Operation,
+  contract: Contract,
+  surroundings: Surroundings,
+  turns: ReturnType<typeof createAllTurns>,
+) {
+  const { db, useDatabase, guard, retention, quotas, log } = surroundings
+  const { operationId, 'x-rate-limit-items': counted } = operation
   const validate = createValidate(operation, contract.validators(operationId), contract.document)
   const handler = contract.handler(operationId) as unknown as (input: Input<OperationId>) => Promise<Answer>
-  const run: UseDatabase = needsDatabase(operation) ? useDatabase : work => work()
+  const isPage = operation.parameters.some(({ name }) => name === 'limit')
+  const kind = operation.method !== 'get' ? 'writes' : isPage ? 'pages' : 'reads'
   const takesKey = operation.parameters.some(({ name }) => name === 'Idempotency-Key')
+  const { page_bytes: pageBytes, kept_response_bytes: responseBytes } = contract.document['x-limits']
+  const limits: Limits = { tombstoneRetention: retention.tombstones, pageBytes, quotas }
+  const keyLimits: KeyLimits = { lifetime: retention.keys, responseBytes, userBytes: quotas.keyBytes }
+
+  /** Runs work for `user` when it is that user's turn; undefined where the operation is nobody's. */
+  function run<T>(user: string | undefined, isTransaction: boolean, work: () => Promise<T>): Promise<T> {
+    if (!needsDatabase(operation)) return work()
+    if (user === undefined) return useDatabase(work)
+    const inTurn = () => turns[kind](user, work)
+    return useDatabase(isTransaction ? () => turns.transactions(user, inTurn) : inTurn)
+  }
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const parts: RequestParts = {
@@ -90,16 +127,20 @@ function handle(operation: Operation, contract: Contract, surroundings: Surround
     validate(parts)
 
     const { path, query, header, requestBody: body } = parts
-    const work = (db: Kysely<Tables>): Promise<Answer> => {
-      const input = { path, query, header, body, db, tombstoneRetention: retention.tombstones }
-      return handler(input as unknown as Input<OperationId>)
+    const user = path.user_id as string | undefined
+    if (counted !== undefined) {
+      guard.charge(user as string, (body as Record<string, unknown[]>)[counted]?.length as number, reply)
     }
-    if (key === undefined) return send(reply, render(await run(() => work(db)), request))
-
-    const response = await run(() => {
+    const followUps = new Map<string, (db: Kysely<Tables>) => Promise<void>>()
+    const work = (db: Kysely<Tables>): Promise<Answer> => {
+      const afterwards: Input<OperationId>['afterwards'] = (name, work) => followUps.set(name, work)
+      return handler({ path, query, header, body, db, limits, afterwards } as unknown as Input<OperationId>)
+    }
+    const perform = async (): Promise<StoredResponse> => {
+      if (key === undefined) return render(await run(user, counted !== undefined, () => work(db)), request)
       const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = header
       const keyed = {
-        userId: path.user_id as string,
+        userId: user as string,
         key: readKey(key as string),
         // Ids are the same in upper and lower case.
         fingerprint: fingerprint({
@@ -110,9 +151,18 @@ function handle(operation: Operation, contract: Contract, surroundings: Surround
           ...sent,
         }),
       }
-      return once(db, keyed, retention.keys, async transaction => render(await work(transaction), request))
-    })
-    if (response.status >= 400) request.problem ??= JSON.parse(response.body as string)
+      const response = await run(user, true, () =>
+        once(db, keyed, keyLimits, async transaction => render(await work(transaction), request)),
+      )
+      if (response.status >= 400) request.problem ??= JSON.parse(response.body as string)
+      return response
+    }
+
+    const response = await perform()
+    for (const [name, work] of followUps) {
+      // What was asked for is done. The next request of this kind does this, too.
+      await run(user, false, () => work(db)).catch(error => log.warn({ error: describeError(error), name }, 'put off'))
+    }
     return send(reply, response)
   }
 }

@@ -2,6 +2,7 @@
 import type { Kysely } from 'kysely'
 import type { Tables } from '../database/tables.ts'
 import type { Problem } from '../problem.ts'
+import type { Quotas } from '../quotas.ts'
 import type { defaults, operations } from './openapi.gen.ts'
 
 export type OperationId = keyof operations
@@ -45,8 +46,18 @@ export interface Input<Op extends OperationId> {
   header: Header<Op>
   body: Body<Op>
   db: Kysely<Tables>
+  limits: Limits
+  /** Runs `work` once the response is certain, outside of any transaction; of several of one name only the last. */
+  afterwards(name: string, work: (db: Kysely<Tables>) => Promise<void>): void
+}
+
+/** What bounds a handler's work. */
+export interface Limits {
   /** For how many milliseconds a deleted task can be restored. */
   tombstoneRetention: number
+  /** How many bytes of text a page may hold. */
+  pageBytes: number
+  quotas: Quotas
 }
 
 /** The names that a type declares itself, without its index signature. */

@@ -12,8 +12,11 @@ export const isBadValue = (error: unknown): boolean =>
 /** 55P03: somebody else had the lock for longer than `lock_timeout`. */
 export const isLockTimeout = (error: unknown): boolean => codeOf(error) === '55P03'
 
-/** 40001 and 40P01: the transaction was rolled back because of others, and may be tried again. */
-export const isConflict = (error: unknown): boolean => ['40001', '40P01'].includes(codeOf(error) ?? '')
+/**
+ * 40001, 40P01 and 23505: the transaction was rolled back because of others, and may be tried again. A unique violation means here
+ * that another transaction made the same row meanwhile, which the next attempt sees (PostgreSQL's manual, 13.5).
+ */
+export const isConflict = (error: unknown): boolean => ['40001', '40P01', '23505'].includes(codeOf(error) ?? '')
 
 /**
  * The connection is lost or refused (08), resources are out (53), the server stops or starts or ran out of patience (57), or it takes no writes (25006). A session

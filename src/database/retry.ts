@@ -9,7 +9,7 @@ const ATTEMPTS = 3
 const JITTER = 50
 
 /**
- * Runs `work`, and all of it again where the database rolled it back for a conflict (40001, 40P01): then nothing of it
+ * Runs `work`, and all of it again where the database rolled it back for a conflict (40001, 40P01, 23505): then nothing of it
  * was done. No other error is retried, for what was sent may have been done.
  */
 export async function retryConflicts<T>(work: () => Promise<T>, attempts = ATTEMPTS): Promise<T> {

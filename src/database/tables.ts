@@ -25,12 +25,19 @@ export interface TaskTable {
   deleted_at: Generated<string | null>
 }
 
-/** One row for each user with tasks: the number of the user's last write. */
+/** One row for each user who has written: the number of the last write, and what is counted under its lock. */
 export interface UserClockTable {
   user_id: string
   revision: number
   /** The newest revision of a tombstone that is purged. */
   purged_revision: Generated<number>
+  /** How many live tasks and how many tombstones the user has. */
+  live: Generated<number>
+  tombstones: Generated<number>
+  /** How much the responses kept for the user's idempotency keys take, in bytes. */
+  key_bytes: Generated<number>
+  /** Part of every sync token: tokens of another epoch are of data that are gone. */
+  epoch: Generated<number>
 }
 
 /** A request of a user that was done, and what it was answered. */
@@ -44,6 +51,8 @@ export interface IdempotencyKeyTable {
   headers: JSONColumnType<Record<string, string>> | null
   body: string | null
   created_at: string
+  /** What the row counts for in `key_bytes`. */
+  stored_bytes: Generated<number>
 }
 
 /** What one replica at a time does in the background, and from when on it may be done again. */

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import type { Kysely } from 'kysely'
 import type { Tables } from '../database/tables.ts'
 import { Problem } from '../problem.ts'
+import { tooLargeToKeep, tooManyKeyBytes } from '../quotas.ts'
 import * as keys from './queries.ts'
 
 export type { KeyedRequest, StoredResponse } from './queries.ts'
@@ -23,15 +24,24 @@ const sortMembers = (_name: string, value: unknown) =>
     ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
     : value
 
+/** What bounds the responses that are kept. */
+export interface KeyLimits {
+  /** For how many milliseconds they are kept. */
+  lifetime: number
+  /** How many bytes one may have, and all of one user together. */
+  responseBytes: number
+  userBytes: number
+}
+
 /**
- * Does `work` unless a request with the key was done already, within `lifetime` milliseconds; then it is that one's answer.
+ * Does `work` unless a request with the key was done already, within its lifetime; then it is that one's answer.
  * @param work gets the transaction; an answer that tells of a problem has changed no task
- * @throws Problem where the key is in use or belongs to another request
+ * @throws Problem where the key is in use or belongs to another request, or the response cannot be kept
  */
 export async function once(
   db: Kysely<Tables>,
   request: keys.KeyedRequest,
-  lifetime: number,
+  { lifetime, responseBytes, userBytes }: KeyLimits,
   work: (db: Kysely<Tables>) => Promise<keys.StoredResponse>,
 ): Promise<keys.StoredResponse> {
   const now = Date.now()
@@ -40,7 +50,9 @@ export async function once(
     if (taken === 'at work') throw inUse()
     if (!taken) return undefined
     const response = await work(transaction)
-    await keys.complete(transaction, request, response)
+    // What is thrown here undoes the request: without its response kept it could not be repeated.
+    if (Buffer.byteLength(response.body ?? '') > responseBytes) throw tooLargeToKeep(responseBytes)
+    if (!(await keys.complete(transaction, request, response, userBytes))) throw tooManyKeyBytes(userBytes)
     return response
   })
   return done ?? replay(await keys.find(db, request), request)

@@ -1,5 +1,6 @@
 /** All SQL on idempotency keys. */
 import { type Kysely, sql } from 'kysely'
+import { createEpoch } from '../database/epoch.ts'
 import { isLockTimeout } from '../database/errors.ts'
 import { read, write } from '../database/statement.ts'
 import type { Tables } from '../database/tables.ts'
@@ -51,28 +52,52 @@ export async function take(db: Db, request: KeyedRequest, now: string, expired: 
   }
 }
 
+/** What a key takes beside its response: the row, its index entries, the fingerprint. In bytes, and not less than it is. */
+const ROW_BYTES = 500
+
+interface CompleteValues extends Omit<StoredResponse, 'headers'> {
+  userId: string
+  key: string
+  headers: string
+  bytes: number
+  quota: number
+  epoch: number
+}
+
+// A key that has expired is taken again with what it counted for. The counter is the last row that is locked, as in every write.
 const completing = write(
   'key_complete',
-  (
-    db,
-    {
-      userId,
-      key,
-      status,
-      headers,
-      body,
-    }: Omit<KeyedRequest, 'fingerprint'> & Omit<StoredResponse, 'headers'> & { headers: string },
-  ) =>
-    db
-      .updateTable('idempotency_key')
-      .set({ status, headers, body })
-      .where('user_id', '=', userId)
-      .where('key', '=', key),
+  (_db, { userId, key, status, headers, body, bytes, quota, epoch }: CompleteValues) => sql<{ key_bytes: number }>`
+    with before as (
+      select stored_bytes as bytes from idempotency_key where user_id = ${userId} and key = ${key}
+    ), completed as (
+      update idempotency_key set
+        status = ${status}::smallint, headers = ${headers}::jsonb, body = ${body}::text, stored_bytes = ${bytes}::int
+      where user_id = ${userId} and key = ${key}
+    )
+    insert into user_clock as c (user_id, revision, key_bytes, epoch)
+    select ${userId}::text, 0, ${bytes}::int - before.bytes, ${epoch}::bigint from before
+    where ${bytes}::int - before.bytes <= ${quota}::bigint
+    on conflict (user_id) do update set key_bytes = c.key_bytes + excluded.key_bytes
+    where c.key_bytes + excluded.key_bytes <= ${quota}::bigint
+    returning key_bytes`,
 )
 
-/** Puts the response to a key that this transaction has taken. */
-export async function complete(db: Db, { userId, key }: KeyedRequest, response: StoredResponse): Promise<void> {
-  await completing(db, { userId, key, ...response, headers: JSON.stringify(response.headers) })
+/**
+ * Puts the response to a key that this transaction has taken, and counts it.
+ * @param quota how many bytes all responses of the user may take
+ * @returns false where they take more now: the transaction must not be committed then
+ */
+export async function complete(
+  db: Db,
+  { userId, key }: KeyedRequest,
+  { status, headers, body }: StoredResponse,
+  quota: number,
+): Promise<boolean> {
+  const headersText = JSON.stringify(headers)
+  const bytes = ROW_BYTES + Buffer.byteLength(headersText) + Buffer.byteLength(body ?? '')
+  const values = { userId, key, status, headers: headersText, body, bytes, quota, epoch: createEpoch() }
+  return (await completing(db, values)).length > 0
 }
 
 const finding = read(

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Kysely } from 'kysely'
-import { describeError } from '../database/errors.ts'
+import { breaksConnection, describeError } from '../database/errors.ts'
 import type { Tables } from '../database/tables.ts'
 import * as queries from './queries.ts'
 
@@ -21,31 +21,60 @@ const LEASE = 60_000
 export interface Purged {
   tombstones: number
   keys: number
+  /** For how many users a chunk could not be deleted, and is left for the next time. */
+  failed: number
+}
+
+export interface PurgeOptions {
+  signal?: AbortSignal
+  /** Gets the sum so far after each chunk. */
+  progress?: (purged: Purged) => void
+  /** Gets the error of a user's chunk that could not be deleted. */
+  onFailure?: (error: unknown) => void
 }
 
 /**
- * Purges until nothing is left that is too old, or `signal` aborts. It may end anywhere: each chunk stands for itself.
- * @param options.progress gets the sum so far after each chunk
+ * Purges until everything that is too old was tried once, or `signal` aborts. It may end anywhere: each chunk stands for itself.
+ * Keys come first, for there are more of them. Where one user's rows cannot be deleted it goes on with the next one's.
+ * @throws whatever breaks the connection to the database
  */
-export async function purge(
-  db: Kysely<Tables>,
-  retention: Retention,
-  { signal, progress }: { signal?: AbortSignal; progress?: (purged: Purged) => void } = {},
-): Promise<Purged> {
-  const purged = { tombstones: 0, keys: 0 }
-  const [tombstonesBefore, keysBefore] = [ago(retention.tombstones), ago(retention.keys)]
-  let more = true
-  while (more && !signal?.aborted) {
-    await queries.keep(db, ago(-LEASE))
-    const users = await queries.findTombstones(db, tombstonesBefore, CHUNK)
-    for (const [user, ids] of users) {
-      if (signal?.aborted) break
-      purged.tombstones += await queries.removeTombstones(db, user, ids, tombstonesBefore)
+export async function purge(db: Kysely<Tables>, retention: Retention, options: PurgeOptions = {}): Promise<Purged> {
+  const { signal, progress, onFailure } = options
+  const purged: Purged = { tombstones: 0, keys: 0, failed: 0 }
+  const kinds = [
+    { count: 'keys', before: ago(retention.keys), find: queries.findKeys, remove: queries.removeKeys },
+    {
+      count: 'tombstones',
+      before: ago(retention.tombstones),
+      find: queries.findTombstones,
+      remove: queries.removeTombstones,
+    },
+  ] as const
+  for (const { count, before, find, remove } of kinds) {
+    let position = queries.START
+    while (!signal?.aborted) {
+      await queries.keep(db, ago(-LEASE))
+      const rows = await find(db, before, position, CHUNK)
+      const last = rows.at(-1)
+      if (last === undefined) break
+      for (const [user, own] of Map.groupBy(rows, ({ user_id }) => user_id)) {
+        if (signal?.aborted) return purged
+        try {
+          purged[count] += await remove(
+            db,
+            user,
+            own.map(({ id }) => id),
+            before,
+          )
+        } catch (error) {
+          if (breaksConnection(error)) throw error
+          purged.failed += 1
+          onFailure?.(error)
+        }
+      }
+      position = [last.time, last.user_id, last.id]
+      progress?.({ ...purged })
     }
-    const keys = await queries.removeKeys(db, keysBefore, CHUNK)
-    purged.keys += keys
-    more = users.size > 0 || keys > 0
-    if (more) progress?.({ ...purged })
   }
   return purged
 }
@@ -61,7 +90,8 @@ export async function purgePeriodically(
   while (!signal.aborted) {
     try {
       if (await queries.claim(db, ago(0), ago(-interval))) {
-        const purged = await purge(db, retention, { signal })
+        const onFailure = (error: unknown) => log.warn({ error: describeError(error) }, "a user's rows were not purged")
+        const purged = await purge(db, retention, { signal, onFailure })
         // Where it was stopped, the next one may go on at once.
         await queries.keep(db, signal.aborted ? ago(0) : ago(-interval))
         if (purged.tombstones + purged.keys > 0) log.info(purged, 'purged what was too old')

@@ -35,36 +35,63 @@ export async function keep(db: Db, until: string): Promise<void> {
   await keeping(db, { until })
 }
 
-interface Bounds {
+/** The last row that was found: its time, user and id or key. */
+export type Position = readonly [time: string, userId: string, id: string]
+
+interface Range {
   before: string
   limit: number
+  time: string
+  user: string
+  id: string
 }
 
-const findingTombstones = read('purge_find_tombstones', (db, { before, limit }: Bounds) =>
-  db.selectFrom('task').select(['user_id', 'id']).where('deleted_at', '<', before).orderBy('deleted_at').limit(limit),
+/** A row to purge. */
+export interface Old {
+  time: string
+  user_id: string
+  id: string
+}
+
+const findingTombstones = read(
+  'purge_find_tombstones',
+  (_db, { before, limit, time, user, id }: Range) => sql<Old>`
+    select deleted_at as time, user_id, id from task
+    where deleted_at < ${before} and (deleted_at, user_id, id) > (${time}, ${user}, ${id}::uuid)
+    order by deleted_at, user_id, id
+    limit ${limit}`,
 )
 
-/** The ids of up to `limit` of the tombstones made before `before`, the oldest first, by user. */
-export async function findTombstones(db: Db, before: string, limit: number): Promise<Map<string, string[]>> {
-  const users = Map.groupBy(await findingTombstones(db, { before, limit }), ({ user_id }) => user_id)
-  return new Map([...users].map(([user, tombstones]) => [user, tombstones.map(({ id }) => id)]))
+/** Where the rows begin: before every row. */
+export const START: Position = ['-infinity', '', '00000000-0000-0000-0000-000000000000']
+
+/** Up to `limit` of the tombstones that were made before `before`, after a position, the oldest first. */
+export const findTombstones = (db: Db, before: string, [time, user, id]: Position, limit: number): Promise<Old[]> =>
+  findingTombstones(db, { before, limit, time, user, id })
+
+interface Removal {
+  userId: string
+  ids: string[]
+  before: string
 }
 
 const removingTombstones = write(
   'purge_remove_tombstones',
-  (_db, { userId, ids, before }: { userId: string; ids: string[]; before: string }) => sql<{ count: number }>`
+  (_db, { userId, ids, before }: Removal) => sql<{ count: number }>`
     with found as (
-      select id from task
-      where user_id = ${userId} and id = any(${ids}::uuid[]) and deleted_at < ${before}::timestamptz
-      order by id
-      for update
+      select t.id from unnest(array(select id from unnest(${ids}::uuid[]) as id order by id)) as wanted (id)
+      cross join lateral (
+        select id, deleted_at from task where user_id = ${userId} and id = wanted.id offset 0 for update
+      ) as t
+      where t.deleted_at < ${before}::timestamptz
     ), gone as (
       delete from task
       where user_id = ${userId} and id = any(array(select id from found))
       returning revision
     )
-    update user_clock as c
-    set purged_revision = greatest(c.purged_revision, (select max(revision) from gone))
+    update user_clock as c set
+      tombstones = c.tombstones - (select count(*) from gone),
+      purged_revision = greatest(c.purged_revision, (select max(revision) from gone))
     where user_id = ${userId} and exists (select from gone)
     returning (select count(*) from gone) as count`,
 )
@@ -78,25 +105,36 @@ export async function removeTombstones(db: Db, userId: string, ids: string[], be
   return removed?.count ?? 0
 }
 
+const findingKeys = read(
+  'purge_find_keys',
+  (_db, { before, limit, time, user, id }: Range) => sql<Old>`
+    select created_at as time, user_id, key as id from idempotency_key
+    where created_at < ${before} and (created_at, user_id, key) > (${time}, ${user}, ${id})
+    order by created_at, user_id, key
+    limit ${limit}`,
+)
+
+/** Up to `limit` of the idempotency keys that were taken before `before`, after a position, the oldest first. */
+export const findKeys = (db: Db, before: string, [time, user, id]: Position, limit: number): Promise<Old[]> =>
+  findingKeys(db, { before, limit, time, user, id })
+
 // The time is looked at once more: a key that is taken again while this waits for its row is a new one.
 const removingKeys = write(
   'purge_remove_keys',
-  (_db, { before, limit }: Bounds) => sql<{ count: number }>`
+  (_db, { userId, ids, before }: Removal) => sql<{ count: number }>`
     with gone as (
       delete from idempotency_key
-      where created_at < ${before} and (user_id, key) in (
-        select user_id, key from idempotency_key
-        where created_at < ${before}
-        order by created_at
-        limit ${limit}
-      )
-      returning key
+      where user_id = ${userId} and key = any(${ids}::text[]) and created_at < ${before}
+      returning stored_bytes
+    ), clock as (
+      update user_clock as c set key_bytes = c.key_bytes - (select sum(stored_bytes) from gone)
+      where user_id = ${userId} and exists (select from gone)
     )
     select count(*) as count from gone`,
 )
 
-/** Deletes up to `limit` of the idempotency keys made before `before`, the oldest first; returns how many. */
-export async function removeKeys(db: Db, before: string, limit: number): Promise<number> {
-  const [removed] = await removingKeys(db, { before, limit })
+/** Deletes those of a user's idempotency keys that were taken before `before`; returns how many. */
+export async function removeKeys(db: Db, userId: string, keys: string[], before: string): Promise<number> {
+  const [removed] = await removingKeys(db, { userId, ids: keys, before })
   return removed?.count as number
 }

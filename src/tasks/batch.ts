@@ -9,7 +9,7 @@ import * as tasks from './queries.ts'
 type Item = components['schemas']['BatchItem']
 type Batch = Input<'batchTasks'>
 /** Of all that the operations' handlers may answer, what they do answer: the rest is found out before there is a handler. */
-type ItemProblem = Problem<'task_not_found' | 'id_taken' | 'id_in_trash' | 'precondition_failed'>
+type ItemProblem = Problem<'task_not_found' | 'id_taken' | 'id_in_trash' | 'quota_exceeded' | 'precondition_failed'>
 
 export const batchTasks: Handler<'batchTasks'> = input =>
   allOrNothing(input.db, async db => {
@@ -27,8 +27,8 @@ export const batchTasks: Handler<'batchTasks'> = input =>
     return { status: 200, body: { data } }
   })
 
-function perform(item: Item, { path: { user_id }, db, tombstoneRetention }: Batch) {
-  const input = { query: {}, db, tombstoneRetention }
+function perform(item: Item, { path: { user_id }, db, limits, afterwards }: Batch) {
+  const input = { query: {}, db, limits, afterwards }
   // Below oneOf no defaults are filled in.
   if (item.action === 'create') {
     return createTask({ ...input, path: { user_id }, header: {}, body: { completed: false, ...item.task } })

@@ -5,7 +5,8 @@
  * endian) or the title in UTF-8. Decoding is total: whatever matches the contract's pattern is some position, so a
  * cursor that was made up is answered like any other.
  */
-import type { Sort, Task } from './queries.ts'
+import type { Sort } from './list-queries.ts'
+import type { Task } from './queries.ts'
 
 /** The row after which a page starts: its sort key and id. */
 export interface Position {

@@ -1,10 +1,14 @@
 /** What each operation on tasks does. */
-import type { Handler } from '../contract/types.ts'
+import type { Handler, Input } from '../contract/types.ts'
 import { Problem } from '../problem.ts'
+import { tooManyTasks } from '../quotas.ts'
 import { holds, readCondition } from './condition.ts'
 import * as cursors from './cursor.ts'
 import { createId } from './id.ts'
+import { list } from './list-queries.ts'
+import { cutPage } from './page.ts'
 import * as tasks from './queries.ts'
+import * as trash from './trash-queries.ts'
 
 const now = () => new Date().toISOString()
 /** What was deleted before can no longer be restored, whether it is purged already or not. */
@@ -17,17 +21,17 @@ const hasChanged = (current: Pick<tasks.Task, 'revision'>) =>
   })
 const notFound = (id: string) => new Problem('task_not_found', `There is no task ${id}.`)
 
-export const listTasks: Handler<'listTasks'> = async ({ path, query, db, tombstoneRetention }) => {
+export const listTasks: Handler<'listTasks'> = async ({ path, query, db, limits }) => {
   const { limit, completed, deleted, cursor } = query
+  const { pageBytes } = limits
   const { sort, after } = cursor === undefined ? { sort: query.sort, after: undefined } : cursors.decode(cursor)
   // One more than asked for tells whether there is a next page.
-  const deletedSince = deleted ? trashStart(tombstoneRetention) : undefined
-  const rows = await tasks.list(db, path.user_id, { sort, completed, deletedSince, after, limit: limit + 1 })
-  const data = rows.slice(0, limit)
-  const last = data.at(-1)
-  if (rows.length <= limit || last === undefined) return { status: 200, body: { data, next_cursor: null } }
+  const deletedSince = deleted ? trashStart(limits.tombstoneRetention) : undefined
+  const page = { sort, completed, deletedSince, after, limit: limit + 1, pageBytes }
+  const { data, hasMore } = cutPage(await list(db, path.user_id, page), limit, pageBytes)
+  if (!hasMore) return { status: 200, body: { data, next_cursor: null } }
 
-  const next_cursor = cursors.encode(sort, last)
+  const next_cursor = cursors.encode(sort, data.at(-1) as tasks.Task)
   const next = new URLSearchParams({ sort, limit: String(limit), cursor: next_cursor })
   if (completed !== undefined) next.set('completed', String(completed))
   if (deleted) next.set('deleted', 'true')
@@ -35,11 +39,14 @@ export const listTasks: Handler<'listTasks'> = async ({ path, query, db, tombsto
   return { status: 200, body: { data, next_cursor }, headers: { Link } }
 }
 
-export const createTask: Handler<'createTask'> = async ({ path, body, db, tombstoneRetention }) => {
+export const createTask: Handler<'createTask'> = async ({ path, body, db, limits }) => {
   const { id = createId(), title, description = null, completed } = body
-  const task = await tasks.insert(db, path.user_id, { id, title, description, completed }, now())
+  const quota = limits.quotas.tasks
+  const task = await tasks.insert(db, path.user_id, { id, title, description, completed }, quota, now())
   if (task === undefined) {
-    return (await tasks.isInTrash(db, path.user_id, id, trashStart(tombstoneRetention))) ? idInTrash(id) : idTaken(id)
+    const taken = await tasks.findTaken(db, path.user_id, id, trashStart(limits.tombstoneRetention))
+    if (taken === undefined) return tooManyTasks(quota)
+    return taken.isInTrash ? idInTrash(id) : idTaken(id)
   }
   const Location = `${tasksPath(path.user_id)}/${task.id}`
   return { status: 201, body: task, headers: { Location, ETag: etag(task) } }
@@ -53,8 +60,19 @@ const idInTrash = (id: string) =>
 /** How many tasks deleteTasks deletes at a time: well within a statement's time. */
 const MOST_DELETED = 5_000
 
-export const deleteTasks: Handler<'deleteTasks'> = async ({ path, query, db }) => {
-  return { status: 200, body: await tasks.removeAll(db, path.user_id, query.completed, MOST_DELETED, now()) }
+export const deleteTasks: Handler<'deleteTasks'> = async input => {
+  const { path, query, db } = input
+  const { tombstones, ...body } = await trash.removeAll(db, path.user_id, query.completed, MOST_DELETED, now())
+  trimTrash(input, tombstones)
+  return { status: 200, body }
+}
+
+type Removal = Pick<Input<'deleteTasks'>, 'path' | 'limits' | 'afterwards'>
+
+/** Purges the oldest tombstones where there are too many. */
+function trimTrash({ path, limits, afterwards }: Removal, tombstones: number): void {
+  const quota = limits.quotas.tombstones
+  if (tombstones > quota) afterwards('trim', db => trash.trim(db, path.user_id, quota, MOST_DELETED))
 }
 
 export const getTask: Handler<'getTask'> = async ({ path, header, db }) => {
@@ -82,16 +100,20 @@ export const completeTask: Handler<'completeTask'> = async ({ path, header, body
   return answerWrite(path.id, written)
 }
 
-export const deleteTask: Handler<'deleteTask'> = async ({ path, header, db }) => {
-  const removed = await tasks.remove(db, path.user_id, path.id, readCondition(header), now())
+export const deleteTask: Handler<'deleteTask'> = async input => {
+  const { path, header, db } = input
+  const removed = await trash.remove(db, path.user_id, path.id, readCondition(header), now())
   if (removed === undefined) return notFound(path.id)
+  trimTrash(input, removed.tombstones)
   return removed.held ? { status: 204 } : hasChanged(removed)
 }
 
-export const restoreTask: Handler<'restoreTask'> = async ({ path, header, db, tombstoneRetention }) => {
-  const deletedSince = trashStart(tombstoneRetention)
-  const written = await tasks.restore(db, path.user_id, path.id, readCondition(header), deletedSince)
-  return answerWrite(path.id, written)
+export const restoreTask: Handler<'restoreTask'> = async ({ path, header, db, limits }) => {
+  const quota = limits.quotas.tasks
+  const bounds = { deletedSince: trashStart(limits.tombstoneRetention), quota }
+  const written = await trash.restore(db, path.user_id, path.id, readCondition(header), bounds)
+  const isStillDeleted = written?.held === true && written.task.deleted_at !== null
+  return isStillDeleted ? tooManyTasks(quota) : answerWrite(path.id, written)
 }
 
 function answerWrite(id: string, written: tasks.Written | undefined) {

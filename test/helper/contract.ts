@@ -119,7 +119,10 @@ const bodies: Partial<Record<OperationId, unknown>> = {
 }
 
 /** A query for each operation that needs one. */
-const queries: Partial<Record<OperationId, string>> = { deleteTasks: '?completed=true' }
+const queries: Partial<Record<OperationId, (user: string) => string>> = {
+  deleteTasks: () => '?completed=true',
+  eraseUser: user => `?confirm=${user}`,
+}
 
 /** A valid request to an operation; of a user whom no other test knows, about a task that is not there, unless told otherwise. */
 export const requestTo = (
@@ -127,6 +130,6 @@ export const requestTo = (
   { user = `user-${randomUUID()}`, id = randomUUID() as string } = {},
 ): [method: string, path: string, body: unknown] => [
   method.toUpperCase(),
-  path.replace('{user_id}', user).replace('{id}', id) + (queries[operationId] ?? ''),
+  path.replace('{user_id}', user).replace('{id}', id) + (queries[operationId]?.(user) ?? ''),
   bodies[operationId],
 ]

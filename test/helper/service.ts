@@ -9,6 +9,7 @@ import { type Logger, pino } from 'pino'
 import { type AppOptions, buildApp } from '../../src/app.ts'
 import { type Database, type DatabaseConfig, openDatabase } from '../../src/database/open.ts'
 import { createGuard, type GuardOptions } from '../../src/guard.ts'
+import { UNLIMITED } from '../../src/quotas.ts'
 import type { Task } from '../../src/tasks/queries.ts'
 import { type Answer, violations } from './contract.ts'
 import { exchange } from './socket.ts'
@@ -85,7 +86,10 @@ async function copyOfTemplate(test: Test): Promise<string> {
 interface Options
   extends GuardOptions,
     Partial<
-      Pick<AppOptions, 'trustProxy' | 'corsOrigins' | 'maxInFlight' | 'maxEventLoopDelay' | 'retention' | 'stopping'>
+      Pick<
+        AppOptions,
+        'trustProxy' | 'corsOrigins' | 'maxInFlight' | 'maxEventLoopDelay' | 'retention' | 'quotas' | 'stopping'
+      >
     > {
   config?: DatabaseConfig
   logger?: Logger
@@ -100,6 +104,7 @@ export async function startService(test: Test, options: Options = {}): Promise<S
   // A machine that is busy with other tests must not turn answers into 503.
   const { maxInFlight = 1000, maxEventLoopDelay = 0, stopping = new AbortController().signal } = options
   const { retention = { tombstones: HOUR, keys: HOUR } } = options
+  const { quotas = { tasks: UNLIMITED, tombstones: UNLIMITED, keyBytes: UNLIMITED } } = options
   const database = await openDatabase(options.config ?? (await sharedDatabase(test)), logger)
   if (prepare) await database.prepare(new AbortController().signal)
   const app = await buildApp({
@@ -110,6 +115,7 @@ export async function startService(test: Test, options: Options = {}): Promise<S
     maxInFlight,
     maxEventLoopDelay,
     retention,
+    quotas,
     stopping,
     trustProxy,
     corsOrigins,

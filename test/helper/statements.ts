@@ -5,6 +5,8 @@ import { statementsSoFar } from '../../src/database/statement.ts'
 import type { Tables } from '../../src/database/tables.ts'
 import { purge } from '../../src/purge/purge.ts'
 import { claim } from '../../src/purge/queries.ts'
+import { trim } from '../../src/tasks/trash-queries.ts'
+import { renewEpochs } from '../../src/users/epoch.ts'
 import { operations } from './contract.ts'
 import { randomUser, type Service } from './service.ts'
 
@@ -74,6 +76,7 @@ export async function collectStatements({ call, create, database }: Service): Pr
     restoreTask: () => call('POST', `${path}/restore`),
     batchTasks: () => call('POST', `${tasks}/batch`, { items: [{ action: 'complete', id }] }),
     deleteTasks: () => call('DELETE', `${tasks}?completed=true`),
+    eraseUser: () => call('DELETE', `/api/${user}?confirm=${user}`),
     getHealth: () => call('GET', '/health'),
   }
   for (const [operationId, use] of Object.entries(uses)) {
@@ -88,6 +91,10 @@ export async function collectStatements({ call, create, database }: Service): Pr
     await call('POST', tasks, { title: 'T' }, { 'idempotency-key': 'key' })
   }
   note('any write with an Idempotency-Key')
+  await trim(database.kysely, user, 0, 1)
+  note('deleting where there are too many tombstones')
+  await renewEpochs(database.kysely, () => undefined)
+  note('npm run epoch')
   const inHalfAnHour = { tombstones: -1_800_000, keys: -1_800_000 }
   await claim(database.kysely, new Date(0).toISOString(), new Date(0).toISOString())
   await purge(database.kysely, inHalfAnHour)

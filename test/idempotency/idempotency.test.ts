@@ -60,7 +60,8 @@ t.test('every operation that writes takes a key, and no other', async t => {
   t.same(keyed.map(({ operationId }) => operationId).sort(), Object.keys(writes).sort())
   t.same(
     keyed,
-    operations.filter(({ method }) => method !== 'get'),
+    // Erasing a user may be repeated anyway, and a key would be one more row of the user's.
+    operations.filter(({ method, operationId }) => method !== 'get' && operationId !== 'eraseUser'),
   )
 })
 

@@ -152,7 +152,7 @@ t.test(
     const request = { userId: user, key: 'taken again', fingerprint: 'new' }
     const taking = await kysely.startTransaction().execute()
     t.equal(await take(taking, request, ago(0), ago(retention.keys)), true)
-    const removing = queries.removeKeys(kysely, ago(retention.keys), 10)
+    const removing = queries.removeKeys(kysely, user, ['taken again'], ago(retention.keys))
     await untilWaiting(kysely, 'delete from idempotency_key')
     await taking.commit().execute()
     t.equal(await removing, 0)
@@ -170,9 +170,35 @@ t.test('many of many users go, in chunks that are reported', async t => {
   const reports: unknown[] = []
   await purge(kysely, retention, { progress: purged => reports.push(purged) })
   t.same(reports, [
-    { tombstones: 2, keys: 500 },
-    { tombstones: 2, keys: 600 },
+    { tombstones: 0, keys: 500, failed: 0 },
+    { tombstones: 0, keys: 600, failed: 0 },
+    { tombstones: 2, keys: 600, failed: 0 },
   ])
+})
+
+t.test('a user whose rows cannot be deleted holds up nobody, however many rows there are', async t => {
+  const [stuck, other] = [randomUser(), randomUser()]
+  for (let key = 0; key < 501; key += 1) await createKey(stuck, `${key}`, 3 * retention.keys)
+  await createKey(other, 'key', 2 * retention.keys)
+  await createTombstone(stuck, 3 * retention.tombstones)
+  await createTombstone(other, 2 * retention.tombstones)
+  for (const table of ['task', 'idempotency_key']) {
+    await sql`
+      create function ${sql.id(`refuse_${table}`)}() returns trigger language plpgsql as $$
+      begin raise exception 'this row stays'; end $$`.execute(kysely)
+    await sql`
+      create trigger stuck before delete on ${sql.table(table)} for each row
+      when (old.user_id = ${sql.lit(stuck)}) execute function ${sql.id(`refuse_${table}`)}()`.execute(kysely)
+  }
+  const failures: unknown[] = []
+  const purged = await purge(kysely, retention, { onFailure: error => failures.push(error) })
+  t.same(purged, { tombstones: 1, keys: 1, failed: 3 })
+  t.match(failures, [{ message: /this row stays/ }, { message: /this row stays/ }, { message: /this row stays/ }])
+  t.same(await rowsOf(other), [])
+  for (const table of ['task', 'idempotency_key']) {
+    await sql`drop trigger stuck on ${sql.table(table)}`.execute(kysely)
+  }
+  t.match(await purge(kysely, retention), { tombstones: 1, keys: 501, failed: 0 }, 'and goes the next time')
 })
 
 t.test('one at a time has the job, and not again before its time', async t => {

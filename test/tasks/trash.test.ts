@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import t from 'tap'
-import { removeAll } from '../../src/tasks/queries.ts'
+import { removeAll } from '../../src/tasks/trash-queries.ts'
 import { contract } from '../helper/contract.ts'
 import { untilWaiting } from '../helper/locks.ts'
 import { onPostgres, randomUser, startService, type Task } from '../helper/service.ts'

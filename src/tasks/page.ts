@@ -1,0 +1,45 @@
+/** Pages that are bounded in rows and in bytes. */
+import { type RawBuilder, type Sql, sql } from 'kysely'
+
+interface Text {
+  title: string
+  description: string | null
+}
+
+/** The bytes of a row's text, in SQL. */
+const textBytes: RawBuilder<number> = sql`octet_length(title) + coalesce(octet_length(description), 0)`
+
+/**
+ * The rows of `page` in `order` until those before a row have `pageBytes` of text: as much as a response may hold, and one row more, which
+ * says that there is more.
+ * @param page a query that is bounded in rows and returns them in `order`
+ */
+export const boundedInBytes = <Row>(
+  page: RawBuilder<unknown>,
+  order: RawBuilder<unknown>,
+  columns: ReturnType<Sql['join']>,
+  pageBytes: number,
+) => sql<Row>`
+    select ${columns} from (
+      select page.*, sum(${textBytes}) over (order by ${order} rows between unbounded preceding and 1 preceding) as bytes_before
+      from (${page}) as page
+    ) as measured
+    where coalesce(bytes_before, 0) <= ${pageBytes}
+    order by ${order}`
+
+/**
+ * The part of `rows` that a response holds: at most `limit` rows, with at most `pageBytes` of text.
+ * @param rows what a query returned that asked for one row more than `limit`, bounded in bytes
+ */
+export function cutPage<Row extends Text>(
+  rows: Row[],
+  limit: number,
+  pageBytes: number,
+): { data: Row[]; hasMore: boolean } {
+  if (rows.length > limit) return { data: rows.slice(0, limit), hasMore: true }
+  let bytes = 0
+  for (const { title, description } of rows) {
+    bytes += Buffer.byteLength(title) + Buffer.byteLength(description ?? '')
+  }
+  return bytes > pageBytes ? { data: rows.slice(0, -1), hasMore: true } : { data: rows, hasMore: false }
+}

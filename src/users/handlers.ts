@@ -1,0 +1,13 @@
+/** What each operation on users does. */
+import type { Handler } from '../contract/types.ts'
+import { validationFailed } from '../contract/validate.ts'
+import { erasePart } from './erase.ts'
+
+export const eraseUser: Handler<'eraseUser'> = async ({ path, query, db }) => {
+  if (query.confirm !== path.user_id) {
+    const detail = 'must be the user_id of the path'
+    return validationFailed([{ in: 'query', name: 'confirm', code: 'not_a_choice', detail }])
+  }
+  const { tasks, hasMore } = await erasePart(db, path.user_id)
+  return { status: 200, body: { deleted: tasks, has_more: hasMore } }
+}
