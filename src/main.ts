@@ -29,7 +29,7 @@ import { StartError } from './start-error.ts'
 async function run(): Promise<void> {
   const config = readConfig()
   requireSafety(config)
-  const logger = createLogger(config.LOG_LEVEL)
+  const logger = await createLogger(config.LOG_LEVEL)
   const { stopping, hurrying } = watchSignals(config, logger)
   const database = await openDatabase(databaseConfig(config), logger)
   const metrics = config.METRICS_PORT === undefined ? undefined : createMetrics(database.poolUsage)

@@ -1,5 +1,6 @@
 /** The two forms of the log. */
 import { once } from 'node:events'
+import { createRequire } from 'node:module'
 import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { createLogger } from '../src/logger.ts'
@@ -7,16 +8,20 @@ import { createLogger } from '../src/logger.ts'
 /** What a logger writes to an output that is a terminal, or not. */
 async function written(isTTY: boolean): Promise<string> {
   const output = Object.assign(new PassThrough(), { isTTY }) as unknown as NodeJS.WriteStream & PassThrough
-  const logger = createLogger('info', output)
+  const logger = await createLogger('info', output)
   logger.debug('unseen')
   logger.info({ status: 200 }, 'seen')
   const [chunk] = await once(output, 'data')
   return String(chunk)
 }
 
+const isPrettyLoaded = () =>
+  Object.keys(createRequire(import.meta.url).cache).some(path => path.includes('pino-pretty'))
+
 t.test('JSON lines, unless on a terminal', async t => {
   const line = JSON.parse(await written(false))
   t.match(line, { level: 30, status: 200, msg: 'seen', time: /^\d{4}-.*Z$/ })
+  t.notOk(isPrettyLoaded(), 'and what makes them pretty is not even loaded')
 })
 
 t.test('pretty on a terminal', async t => {
@@ -24,4 +29,5 @@ t.test('pretty on a terminal', async t => {
   t.match(text, /INFO.*seen/)
   t.match(text, /status/)
   t.throws(() => JSON.parse(text))
+  t.ok(isPrettyLoaded())
 })
