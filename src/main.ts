@@ -32,7 +32,7 @@ async function run(): Promise<void> {
   const logger = await createLogger(config.LOG_LEVEL)
   const { stopping, hurrying } = watchSignals(config, logger)
   const database = await openDatabase(databaseConfig(config), logger)
-  const metrics = config.METRICS_PORT === undefined ? undefined : createMetrics(database.poolUsage)
+  const metrics = config.METRICS_PORT === undefined ? undefined : createMetrics(database.poolUsage, logger)
   const app = await buildApp({
     database,
     logger,

@@ -1,8 +1,9 @@
-/** Figures for Prometheus, on a port of their own: what they tell is for operators and not for callers. */
+/** Metrics for Prometheus, on a port of their own: they are for operators and not for callers. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@prometheus-io/client'
+import type { Logger } from 'pino'
 import type { PoolUsage } from './database/open.ts'
 
 /** Seconds; from a read out of memory to what a timeout ends. */
@@ -18,7 +19,7 @@ export interface Metrics {
 }
 
 /** @param poolUsage what the connections to the database are doing; undefined where there is no pool */
-export function createMetrics(poolUsage: (() => PoolUsage) | undefined): Metrics {
+export function createMetrics(poolUsage: (() => PoolUsage) | undefined, log: Logger): Metrics {
   const registry = new Registry()
   // The process: memory, CPU, event loop, garbage collection.
   collectDefaultMetrics({ register: registry })
@@ -57,10 +58,17 @@ export function createMetrics(poolUsage: (() => PoolUsage) | undefined): Metrics
     async listen(host, port) {
       const server = createServer(async (request, response) => {
         if (request.url !== '/metrics') return response.writeHead(404).end()
-        const text = await registry.metrics()
-        return response.writeHead(200, { 'content-type': registry.contentType }).end(text)
+        try {
+          const text = await registry.metrics()
+          response.writeHead(200, { 'content-type': registry.contentType }).end(text)
+        } catch (error) {
+          // Nobody awaits this function: what it rejects with would end the process.
+          log.error({ err: error }, 'the metrics cannot be collected')
+          response.writeHead(500).end()
+        }
       })
-      server.listen(port, host)
+      // Scrapes alone must not keep a process alive.
+      server.unref().listen(port, host)
       await once(server, 'listening')
       const { address, family, port: taken } = server.address() as AddressInfo
       return `http://${family === 'IPv6' ? `[${address}]` : address}:${taken}/metrics`

@@ -1,14 +1,16 @@
-/** The figures for Prometheus. */
+/** The metrics for Prometheus. */
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { sql } from 'kysely'
+import { pino } from 'pino'
 import t from 'tap'
 import { openDatabase } from '../src/database/open.ts'
+import { createMetrics } from '../src/metrics.ts'
 import { environment, failMain, runMain, untilHealthy } from './helper/process.ts'
 import { client, ownDatabase, randomUser, silent } from './helper/service.ts'
 import { layWire } from './helper/wire.ts'
 
-t.test('figures of requests, process and database, on a port of their own', async t => {
+t.test('metrics of requests, process and database, on a port of their own', async t => {
   const config = await ownDatabase(t)
   const database = await openDatabase(config, silent)
   await database.prepare(new AbortController().signal)
@@ -71,6 +73,28 @@ t.test('what the connections to PostgreSQL do', async t => {
   ]) {
     t.match(text, `database_connections{state="${state}"} ${count}\n`)
   }
+})
+
+t.test('a scrape that fails is 500 and one line in the log, and the next one may succeed', async t => {
+  const log: Record<string, any>[] = []
+  const logger = pino({}, { write: line => log.push(JSON.parse(line)) })
+  let fails = true
+  const poolUsage = () => {
+    if (fails) throw new Error('on purpose')
+    return { busy: 1, idle: 0, waiting: 0 }
+  }
+  const url = await createMetrics(poolUsage, logger).listen('127.0.0.1', 0)
+  // A connection that is kept would keep this process, too.
+  const scrape = () => fetch(url, { headers: { connection: 'close' } })
+  const failed = await scrape()
+  t.equal(failed.status, 500)
+  t.equal(await failed.text(), '', 'what went wrong is for the log')
+  t.match(log, [{ level: 50, msg: 'the metrics cannot be collected', err: { message: 'on purpose' } }])
+  fails = false
+  const succeeded = await scrape()
+  t.equal(succeeded.status, 200)
+  t.match(await succeeded.text(), 'database_connections{state="busy"} 1\n')
+  t.equal(log.length, 1)
 })
 
 t.test('a port in use ends in one sentence', async t => {
