@@ -4,6 +4,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose'
 import { createIssuerKeys } from './issuer-keys.ts'
 import { Problem } from './problem.ts'
+import { createTokenMemory } from './token-memory.ts'
 
 export interface AuthConfig {
   /** The shared secret of HS256. */
@@ -20,10 +21,11 @@ export interface AuthConfig {
 }
 
 /**
- * The user of an Authorization header: its token's `sub`; at once where the token is known already.
+ * The user of an Authorization header: its token's `sub`; at once where the token was verified a moment ago.
+ * @param admitUnknown called before anything is verified that was never found valid, or has expired; may throw to refuse it
  * @throws Problem `unauthenticated` (401), or `keys_unavailable` (503) where the issuer's keys were never reached
  */
-export type Authenticate = (authorization: string | undefined) => string | Promise<string>
+export type Authenticate = (authorization: string | undefined, admitUnknown?: () => void) => string | Promise<string>
 
 /** Issuers sign with private keys: a token that claims HS256, say, must not be checked with a public key as the secret. */
 const ISSUER_ALGORITHMS = 'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519'.split(' ')
@@ -31,9 +33,8 @@ const ISSUER_ALGORITHMS = 'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512
 /** How far the clocks of issuer and service may differ, in seconds. */
 const CLOCK_TOLERANCE = 30
 
-/** How many verified tokens are remembered, and for how many milliseconds at the most: a verification costs 50 times as much as a look. */
-const REMEMBERED_TOKENS = 10_000
-const REMEMBERED_FOR = 60_000
+/** For how many milliseconds at most a verification counts: it costs 50 times as much as looking it up. */
+const TRUSTED_FOR = 60_000
 
 /** `Bearer`, and a token of the characters that RFC 6750, 2.1 allows. */
 const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i
@@ -47,31 +48,40 @@ export function createAuthenticate(config: AuthConfig, log: FastifyBaseLogger): 
     ...(audience !== undefined && { audience }),
     currentDate: new Date(now()),
   })
-  let verified = new Map<string, { user: string; until: number }>()
+  const tokens = createTokenMemory()
+  /** Counts the changes of keys: what was verified with earlier ones is verified again. */
+  let generation = 0
   const verify = createVerify(config, expected, log, () => {
-    verified = new Map()
+    generation += 1
   })
 
   async function verifyAnew(token: string | undefined, digest: string): Promise<string> {
     if (token === undefined) throw unauthenticated('Send a token, as `Authorization: Bearer <token>`.', 'Bearer')
-    // The keys may change while the token is checked: it goes where it is forgotten then.
-    const remembered = verified
-    const { sub, exp } = await verify(token)
-    if (typeof sub !== 'string') throw invalidToken('its "sub" is not a string')
-    if (remembered.size >= REMEMBERED_TOKENS) {
-      const [oldest] = remembered.keys()
-      remembered.delete(oldest as string)
+    // The keys may change while the token is verified: then it is verified again the next time.
+    const verifiedWith = generation
+    try {
+      const { sub, exp } = await verify(token)
+      if (typeof sub !== 'string') throw invalidToken('its "sub" is not a string')
+      const expiresAt = ((exp as number) + CLOCK_TOLERANCE) * 1000
+      const trustedUntil = Math.min(expiresAt, now() + TRUSTED_FOR)
+      tokens.set(digest, { user: sub, trustedUntil, expiresAt, generation: verifiedWith })
+      return sub
+    } catch (error) {
+      // It may have been valid until its key was revoked; from now on it is like any other invalid token.
+      if (error instanceof Problem && error.code === 'unauthenticated') tokens.delete(digest)
+      throw error
     }
-    remembered.set(digest, { user: sub, until: Math.min((exp as number) * 1000, now() + REMEMBERED_FOR) })
-    return sub
   }
 
-  return authorization => {
+  return (authorization, admitUnknown) => {
     const token = BEARER.exec(authorization ?? '')?.[1]
-    // Not the token itself: what is remembered here is of no use to one who reads it.
+    // Not the token itself: what is remembered here is useless to anyone who reads it.
     const digest = token === undefined ? '' : hash('sha256', token, 'base64')
-    const known = verified.get(digest)
-    return known !== undefined && known.until > now() ? known.user : verifyAnew(token, digest)
+    const known = tokens.get(digest)
+    const time = now()
+    if (known !== undefined && known.trustedUntil > time && known.generation === generation) return known.user
+    if (known === undefined || known.expiresAt <= time) admitUnknown?.()
+    return verifyAnew(token, digest)
   }
 }
 

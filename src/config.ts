@@ -153,7 +153,7 @@ export const variables = {
   ADDRESS_RATE_LIMIT: variable(
     '600',
     integer(0, 1_000_000),
-    'How many requests a minute without a valid token one address (IPv6: one /64) may make, before others of it are refused, too; 0 is no limit.',
+    'Maximum number of requests per minute without a valid token from one address (IPv6: one /64). Beyond it, tokens from that address that were not verified before are refused, too; 0 is no limit.',
   ),
   TRUST_PROXY: variable(
     '',

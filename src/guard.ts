@@ -10,7 +10,10 @@ export interface GuardOptions {
   authenticate?: Authenticate | undefined
   /** For each user. */
   userLimit?: RateLimit | undefined
-  /** For each address: counts only what comes without a valid token, so that one user's flood is not paid by the neighbours. */
+  /**
+   * For each address: counts only requests without a valid token, and refuses only tokens that were never found valid, so that
+   * neither one user's flood nor a stranger's is paid for by the neighbours.
+   */
   addressLimit?: RateLimit | undefined
 }
 
@@ -28,8 +31,10 @@ export interface Guard {
 export function createGuard({ authenticate, userLimit, addressLimit }: GuardOptions): Guard {
   function userOf(request: FastifyRequest, owner: string): string | Promise<string> {
     if (authenticate === undefined) return owner
-    if (addressLimit?.isInUse) addressLimit.check(network(request.ip))
-    return authenticate(request.headers.authorization)
+    // Only tokens that were never found valid can be refused for what others at the same address send.
+    return authenticate(request.headers.authorization, () => {
+      if (addressLimit?.isInUse) addressLimit.check(network(request.ip))
+    })
   }
 
   function admit(user: string, owner: string, reply: FastifyReply): void {

@@ -160,6 +160,17 @@ t.test('more tokens than are remembered', async t => {
   t.equal(await authenticate(headers[0]?.authorization), users[0], 'the forgotten one is checked again')
 })
 
+t.test('a user with more tokens than are remembered displaces their own only', async t => {
+  const authenticate = createAuthenticate({ secret }, silent)
+  const { authorization: neighbour } = await bearer('neighbour')
+  await authenticate(neighbour)
+  const headers = await Promise.all(Array.from({ length: 10_001 }, (_, jti) => bearer('flooder', { jti: `${jti}` })))
+  for (const { authorization } of headers) await authenticate(authorization)
+  t.equal(authenticate(neighbour), 'neighbour', 'at once: it is still remembered')
+  t.equal(authenticate(headers.at(-1)?.authorization), 'flooder')
+  t.type(authenticate(headers[0]?.authorization), Promise, 'verified again')
+})
+
 t.test('keys of an issuer, discovered', async t => {
   const issuer = await startIssuer(t)
   await issuer.addKey('es')
@@ -195,6 +206,40 @@ t.test('keys are rotated without a restart, and dropped keys count no more', asy
     { code: 'unauthenticated' },
     'what was remembered went with the keys',
   )
+})
+
+t.test('only tokens that were never found valid need to be admitted before they are verified', async t => {
+  const issuer = await startIssuer(t)
+  await issuer.addKey('old')
+  let now = Date.now()
+  const authenticate = createAuthenticate({ issuer: issuer.url, keysCooldown: 0, now: () => now }, silent)
+  const user = randomUser()
+  const admitted = async (header: { authorization?: string }) => {
+    let asked = 0
+    const outcome = async () => authenticate(header.authorization, () => asked++)
+    const result = await outcome().catch(({ code }) => code)
+    return [result, asked]
+  }
+  const old = await issuer.bearer(user, 'old')
+  t.same(await admitted(old), [user, 1])
+  t.same(await admitted(old), [user, 0], 'remembered')
+  now += 61_000
+  t.same(await admitted(old), [user, 0], 'verified again')
+  issuer.dropKey('old')
+  await issuer.addKey('new')
+  const fresh = await issuer.bearer(user, 'new')
+  t.same(await admitted(fresh), [user, 1])
+  t.same(await admitted(old), ['unauthenticated', 0], 'revoked, which nobody knew')
+  t.same(await admitted(old), ['unauthenticated', 1], 'and from then on like any other')
+  t.same(await admitted(fresh), [user, 0])
+  now += 3600_000 + 31_000
+  t.same(await admitted(fresh), ['unauthenticated', 1], 'expired')
+  t.same(await admitted({}), ['unauthenticated', 1])
+  t.equal(await authenticate((await issuer.bearer(user, 'new', { exp: now })).authorization), user)
+  const refuse = () => {
+    throw new Error('refused')
+  }
+  await t.rejects(async () => authenticate(old.authorization, refuse), { message: 'refused' })
 })
 
 t.test('unknown keys lead to one fetch in a cooldown', async t => {

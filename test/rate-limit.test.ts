@@ -113,6 +113,30 @@ t.test('an address may send so many requests without a valid token', async t => 
   isRefused(t, await call('GET', `/api/${user}/tasks`), 'address', 3)
 })
 
+t.test('invalid tokens do not lock out tokens that were verified before, from the same address', async t => {
+  let now = Date.now()
+  const { call } = await limited(t, 1000, 3, { authenticate: createAuthenticate({ secret, now: () => now }, silent) })
+  const user = randomUser()
+  const status = async (header: Record<string, string>) =>
+    (await call('GET', `/api/${user}/tasks`, undefined, header)).status
+  const seconds = Math.floor(now / 1000)
+  const known = await bearer(user, { exp: seconds + 300 })
+  t.equal(await status(known), 200)
+  const invalid = { authorization: 'Bearer abc' }
+  const statuses = []
+  for (let count = 0; count < 4; count++) statuses.push(await status(invalid))
+  t.same(statuses, [401, 401, 401, 429])
+
+  t.equal(await status(known), 200, 'verified a moment ago')
+  now += 61_000
+  t.equal(await status(known), 200, 'verified again')
+  const unknown = await bearer(user, { exp: seconds + 301 })
+  t.equal(await status(unknown), 429, 'a token that was never verified stays refused, even if it is valid')
+  t.equal(await status({}), 429)
+  now += 270_000
+  t.equal(await status(known), 429, 'and so does one that has expired')
+})
+
 t.test('X-Forwarded-For is believed of the proxies that are trusted, and of nobody else', async t => {
   const statuses = async (trustProxy: string | undefined, forwarded: string[]) => {
     const { call } = await limited(t, 1000, 1, { trustProxy })
