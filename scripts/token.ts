@@ -9,7 +9,7 @@ const HOUR = 3600
 
 try {
   const [user, seconds = `${HOUR}`, ...more] = process.argv.slice(2)
-  const { AUTH_SECRET, AUTH_AUDIENCE } = readConfig()
+  const { AUTH_SECRET, AUTH_AUDIENCE, AUTH_TOKEN_TYPE = 'JWT' } = readConfig()
   const { document } = await loadContract(handlers)
   const isUser = createAjv().compile(document.components.schemas.UserId)
   if (user === undefined || !isUser(user) || !/^[1-9]\d*$/.test(seconds) || more.length > 0) {
@@ -17,7 +17,7 @@ try {
   }
   if (AUTH_SECRET === undefined) throw new StartError('Set AUTH_SECRET, to the one that the service has.')
   const token = new SignJWT()
-    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+    .setProtectedHeader({ alg: 'HS256', typ: AUTH_TOKEN_TYPE })
     .setSubject(user)
     .setIssuedAt()
     .setExpirationTime(`${seconds}s`)

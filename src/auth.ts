@@ -14,6 +14,8 @@ export interface AuthConfig {
   jwksUrl?: string | undefined
   /** What `aud` must be or contain; where it is not set, `aud` is not looked at. */
   audience?: string | undefined
+  /** What `typ` must be; where it is not set, that of any access token, or none. */
+  tokenType?: string | undefined
   /** Within how many milliseconds the issuer's keys are fetched once at the most. */
   keysCooldown?: number
   /** The time in milliseconds since 1970. */
@@ -30,6 +32,12 @@ export type Authenticate = (authorization: string | undefined, admitUnknown?: ()
 /** Issuers sign with private keys: a token that claims HS256, say, must not be checked with a public key as the secret. */
 const ISSUER_ALGORITHMS = 'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519'.split(' ')
 
+/**
+ * Access tokens say `at+jwt` (RFC 9068, 2.1), or what issuers wrote before there was such a type. Any other type is another
+ * kind of token (RFC 8725, 3.11), such as one that ends a session or proves the possession of a key.
+ */
+const ACCESS_TOKEN_TYPE = /^(application\/)?(at\+)?jwt$/i
+
 /** How far the clocks of issuer and service may differ, in seconds. */
 const CLOCK_TOLERANCE = 30
 
@@ -40,12 +48,13 @@ const TRUSTED_FOR = 60_000
 const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i
 
 export function createAuthenticate(config: AuthConfig, log: FastifyBaseLogger): Authenticate {
-  const { issuer, audience, now = Date.now } = config
+  const { issuer, audience, tokenType, now = Date.now } = config
   const expected = () => ({
     requiredClaims: ['exp', 'sub'],
     clockTolerance: CLOCK_TOLERANCE,
     ...(issuer !== undefined && { issuer }),
     ...(audience !== undefined && { audience }),
+    ...(tokenType !== undefined && { typ: tokenType }),
     currentDate: new Date(now()),
   })
   const tokens = createTokenMemory()
@@ -86,7 +95,7 @@ export function createAuthenticate(config: AuthConfig, log: FastifyBaseLogger): 
 }
 
 function createVerify(
-  { secret, issuer, jwksUrl, keysCooldown, now = Date.now }: AuthConfig,
+  { secret, issuer, jwksUrl, tokenType, keysCooldown, now = Date.now }: AuthConfig,
   expected: () => JWTVerifyOptions,
   log: FastifyBaseLogger,
   onNewKeys: () => void,
@@ -100,13 +109,20 @@ function createVerify(
       : checkWithSecret(new TextEncoder().encode(secret), expected)
   return async token => {
     try {
-      return (await check(token)).payload
+      const { payload, protectedHeader } = await check(token)
+      if (tokenType === undefined && !isAccessTokenType(protectedHeader.typ)) {
+        throw invalidToken('its "typ" is that of another kind of token')
+      }
+      return payload
     } catch (error) {
       if (error instanceof errors.JOSEError) throw invalidToken(error.message)
       throw error
     }
   }
 }
+
+const isAccessTokenType = (type: unknown) =>
+  type === undefined || (typeof type === 'string' && ACCESS_TOKEN_TYPE.test(type))
 
 const checkWithSecret = (secret: Uint8Array, expected: () => JWTVerifyOptions) => (token: string) =>
   jwtVerify(token, secret, { ...expected(), algorithms: ['HS256'] })

@@ -145,6 +145,11 @@ export const variables = {
     optional(text),
     'What `aud` of a token must be or contain. Set it where the issuer serves others, too.',
   ),
+  AUTH_TOKEN_TYPE: variable(
+    '',
+    optional(text),
+    'What `typ` of a token must be. Set it to `at+jwt` if the issuer follows RFC 9068: its ID tokens are refused then. Not set, tokens without a `typ` are accepted, and those with `JWT` or `at+jwt`.',
+  ),
   RATE_LIMIT: variable(
     '',
     optional(integer(0, 1_000_000)),

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance, FastifyListenOptions } from 'fastify'
 import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
-import { createAuthenticate } from './auth.ts'
+import { type AuthConfig, createAuthenticate } from './auth.ts'
 import {
   type Config,
   DEFAULT_RATE_LIMIT,
@@ -103,7 +103,13 @@ function listenFailure(error: NodeJS.ErrnoException, host: string, port: number,
 }
 
 function configureGuard(config: Config, logger: Logger): Guard {
-  const { AUTH_SECRET: secret, AUTH_ISSUER: issuer, AUTH_JWKS_URL: jwksUrl, AUTH_AUDIENCE: audience } = config
+  const auth: AuthConfig = {
+    secret: config.AUTH_SECRET,
+    issuer: config.AUTH_ISSUER,
+    jwksUrl: config.AUTH_JWKS_URL,
+    audience: config.AUTH_AUDIENCE,
+    tokenType: config.AUTH_TOKEN_TYPE,
+  }
   const authenticated = hasAuthentication(config)
   if (!authenticated) {
     logger.warn(
@@ -113,7 +119,7 @@ function configureGuard(config: Config, logger: Logger): Guard {
   const userLimit = config.RATE_LIMIT ?? (authenticated ? DEFAULT_RATE_LIMIT : 0)
   const addressLimit = config.ADDRESS_RATE_LIMIT
   return createGuard({
-    authenticate: authenticated ? createAuthenticate({ secret, issuer, jwksUrl, audience }, logger) : undefined,
+    authenticate: authenticated ? createAuthenticate(auth, logger) : undefined,
     userLimit: userLimit > 0 ? createRateLimit('user', userLimit) : undefined,
     addressLimit: addressLimit > 0 ? createRateLimit('address', addressLimit) : undefined,
   })

@@ -47,6 +47,7 @@ t.test('without a token, or with none that is valid, everything is 401', async t
     ['no end', INVALID, await bearer(user, { ...own, exp: null })],
     ['no user', INVALID, await bearer(user, { ...own, sub: null })],
     ['a user that is no text', INVALID, await bearer(user, { ...own, sub: 7 })],
+    ['another kind of token', INVALID, await bearer(user, own, secret, { typ: 'logout+jwt' })],
   ]
   for (const operation of secured) {
     for (const [why, challenge, header] of refused) {
@@ -133,6 +134,37 @@ t.test('nobody reads or writes another user’s tasks, under whatever name', asy
   t.same(body.data, [task], 'nothing was changed, and nothing added')
   const encoded = `/api/%41${alice.slice(1)}/tasks/${task.id}`
   t.same((await call('GET', encoded, undefined, hers)).body, task, 'the owner may encode what she likes')
+})
+
+t.test('only access tokens are accepted, as far as their type says what they are', async t => {
+  const accepted = async (tokenType: string | undefined, typ: unknown) => {
+    const authenticate = createAuthenticate({ secret, tokenType }, silent)
+    const { authorization } = await bearer('alice', {}, secret, { typ })
+    const user = await Promise.resolve(authenticate(authorization)).catch(({ code }) => code)
+    t.ok(user === 'alice' || user === 'unauthenticated')
+    return user === 'alice'
+  }
+  const rfc9068 = ['at+jwt', 'AT+JWT', 'application/at+jwt', 'Application/at+JWT']
+  const general = [undefined, 'JWT', 'jwt', 'application/jwt']
+  const others = [
+    'dpop+jwt',
+    'logout+jwt',
+    'secevent+jwt',
+    'id_token+jwt',
+    'x+at+jwt',
+    'at+jwt+x',
+    'JWE',
+    '',
+    null,
+    7,
+    ['JWT'],
+  ]
+  for (const typ of [...rfc9068, ...general]) t.equal(await accepted(undefined, typ), true, `any, and it is ${typ}`)
+  for (const typ of others) t.equal(await accepted(undefined, typ), false, `any, and it is ${typ}`)
+  for (const type of ['at+jwt', 'application/at+jwt']) {
+    for (const typ of rfc9068) t.equal(await accepted(type, typ), true, `${type}, and it is ${typ}`)
+    for (const typ of [...general, ...others]) t.equal(await accepted(type, typ), false, `${type}, and it is ${typ}`)
+  }
 })
 
 t.test('a verified token is remembered, never past its end', async t => {

@@ -149,8 +149,10 @@ t.test('a token for development needs a user and a secret', async t => {
     await t.rejects(run(args, { AUTH_SECRET: secret }), { code: 1, stderr: usage }, args.join(' '))
   }
   await t.rejects(run(['alice'], {}), { code: 1, stderr: 'Set AUTH_SECRET, to the one that the service has.\n' })
-  const { stdout } = await run(['alice', '60'], { AUTH_SECRET: secret, AUTH_AUDIENCE: 'tasks' })
-  const claims = JSON.parse(Buffer.from(stdout.split('.')[1] as string, 'base64url').toString())
+  const env = { AUTH_SECRET: secret, AUTH_AUDIENCE: 'tasks', AUTH_TOKEN_TYPE: 'at+jwt' }
+  const { stdout } = await run(['alice', '60'], env)
+  const [header, claims] = stdout.split('.', 2).map(part => JSON.parse(Buffer.from(part, 'base64url').toString()))
+  t.equal(header.typ, 'at+jwt')
   t.match(claims, { sub: 'alice', aud: 'tasks', exp: claims.iat + 60 })
 })
 

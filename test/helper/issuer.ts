@@ -21,8 +21,9 @@ export async function bearer(
   user: string,
   differences: Differences = {},
   key = secret,
+  header: { [parameter: string]: unknown } = {},
 ): Promise<{ authorization: string }> {
-  const token = new SignJWT(payload(user, differences)).setProtectedHeader({ alg: 'HS256' })
+  const token = new SignJWT(payload(user, differences)).setProtectedHeader({ alg: 'HS256', ...header })
   return { authorization: `Bearer ${await token.sign(new TextEncoder().encode(key))}` }
 }
 
