@@ -1,7 +1,7 @@
 /** Bearer token -> user: JSON Web Tokens (RFC 7519, RFC 8725), checked with a shared secret or with the issuer's keys. */
 import { hash } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
-import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose'
+import { errors, type JWTPayload, type JWTVerifyOptions, type JWTVerifyResult, jwtVerify } from 'jose'
 import { createIssuerKeys } from './issuer-keys.ts'
 import { Problem } from './problem.ts'
 import { createTokenMemory } from './token-memory.ts'
@@ -16,16 +16,18 @@ export interface AuthConfig {
   audience?: string | undefined
   /** What `typ` must be; where it is not set, that of any access token, or none. */
   tokenType?: string | undefined
-  /** Within how many milliseconds the issuer's keys are fetched once at the most. */
+  /** For how many milliseconds the issuer's keys are trusted after they were fetched. */
+  keysMaxAge?: number
+  /** Minimum number of milliseconds between two fetches of the issuer's keys for the same reason. */
   keysCooldown?: number
-  /** The time in milliseconds since 1970. */
+  /** The time in milliseconds since 1970, and the clock that ages are measured with. */
   now?: () => number
 }
 
 /**
  * The user of an Authorization header: its token's `sub`; at once where the token was verified a moment ago.
  * @param admitUnknown called before anything is verified that was never found valid, or has expired; may throw to refuse it
- * @throws Problem `unauthenticated` (401), or `keys_unavailable` (503) where the issuer's keys were never reached
+ * @throws Problem `unauthenticated` (401), or `keys_unavailable` (503) where there are no keys of the issuer that can be trusted
  */
 export type Authenticate = (authorization: string | undefined, admitUnknown?: () => void) => string | Promise<string>
 
@@ -48,19 +50,11 @@ const TRUSTED_FOR = 60_000
 const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i
 
 export function createAuthenticate(config: AuthConfig, log: FastifyBaseLogger): Authenticate {
-  const { issuer, audience, tokenType, now = Date.now } = config
-  const expected = () => ({
-    requiredClaims: ['exp', 'sub'],
-    clockTolerance: CLOCK_TOLERANCE,
-    ...(issuer !== undefined && { issuer }),
-    ...(audience !== undefined && { audience }),
-    ...(tokenType !== undefined && { typ: tokenType }),
-    currentDate: new Date(now()),
-  })
+  const { now = Date.now } = config
   const tokens = createTokenMemory()
   /** Counts the changes of keys: what was verified with earlier ones is verified again. */
   let generation = 0
-  const verify = createVerify(config, expected, log, () => {
+  const { verify, trustedFor } = createVerifier(config, log, () => {
     generation += 1
   })
 
@@ -72,7 +66,7 @@ export function createAuthenticate(config: AuthConfig, log: FastifyBaseLogger): 
       const { sub, exp } = await verify(token)
       if (typeof sub !== 'string') throw invalidToken('its "sub" is not a string')
       const expiresAt = ((exp as number) + CLOCK_TOLERANCE) * 1000
-      const trustedUntil = Math.min(expiresAt, now() + TRUSTED_FOR)
+      const trustedUntil = Math.min(expiresAt, now() + Math.min(TRUSTED_FOR, trustedFor()))
       tokens.set(digest, { user: sub, trustedUntil, expiresAt, generation: verifiedWith })
       return sub
     } catch (error) {
@@ -94,20 +88,38 @@ export function createAuthenticate(config: AuthConfig, log: FastifyBaseLogger): 
   }
 }
 
-function createVerify(
-  { secret, issuer, jwksUrl, tokenType, keysCooldown, now = Date.now }: AuthConfig,
-  expected: () => JWTVerifyOptions,
-  log: FastifyBaseLogger,
-  onNewKeys: () => void,
-): (token: string) => Promise<JWTPayload> {
-  const check =
-    secret === undefined
-      ? checkWithIssuerKeys(
-          createIssuerKeys({ issuer, jwksUrl, cooldown: keysCooldown, now, onNewKeys, log }),
-          expected,
-        )
-      : checkWithSecret(new TextEncoder().encode(secret), expected)
-  return async token => {
+interface Verifier {
+  /** The claims of a valid token. */
+  verify(token: string): Promise<JWTPayload>
+  /** For how many more milliseconds that can be relied on at most. */
+  trustedFor(): number
+}
+
+function createVerifier(config: AuthConfig, log: FastifyBaseLogger, onNewKeys: () => void): Verifier {
+  const { secret, issuer, jwksUrl, audience, tokenType, now = Date.now } = config
+  const options = (algorithms: string[]): JWTVerifyOptions => ({
+    algorithms,
+    requiredClaims: ['exp', 'sub'],
+    clockTolerance: CLOCK_TOLERANCE,
+    ...(issuer !== undefined && { issuer }),
+    ...(audience !== undefined && { audience }),
+    ...(tokenType !== undefined && { typ: tokenType }),
+    currentDate: new Date(now()),
+  })
+
+  let check: (token: string) => Promise<JWTVerifyResult>
+  let trustedFor = () => Number.POSITIVE_INFINITY
+  if (secret === undefined) {
+    const { keysMaxAge: maxAge, keysCooldown: cooldown } = config
+    const keys = createIssuerKeys({ issuer, jwksUrl, maxAge, cooldown, now: config.now, onNewKeys, log })
+    check = token => jwtVerify(token, keys.find, options(ISSUER_ALGORITHMS))
+    trustedFor = keys.trustedFor
+  } else {
+    const key = new TextEncoder().encode(secret)
+    check = token => jwtVerify(token, key, options(['HS256']))
+  }
+
+  async function verify(token: string): Promise<JWTPayload> {
     try {
       const { payload, protectedHeader } = await check(token)
       if (tokenType === undefined && !isAccessTokenType(protectedHeader.typ)) {
@@ -119,17 +131,11 @@ function createVerify(
       throw error
     }
   }
+  return { verify, trustedFor }
 }
 
 const isAccessTokenType = (type: unknown) =>
   type === undefined || (typeof type === 'string' && ACCESS_TOKEN_TYPE.test(type))
-
-const checkWithSecret = (secret: Uint8Array, expected: () => JWTVerifyOptions) => (token: string) =>
-  jwtVerify(token, secret, { ...expected(), algorithms: ['HS256'] })
-
-const checkWithIssuerKeys =
-  (keys: ReturnType<typeof createIssuerKeys>, expected: () => JWTVerifyOptions) => (token: string) =>
-    jwtVerify(token, keys, { ...expected(), algorithms: ISSUER_ALGORITHMS })
 
 const invalidToken = (why: string) => unauthenticated(`The token is not valid: ${why}.`, 'Bearer error="invalid_token"')
 

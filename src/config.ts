@@ -134,6 +134,11 @@ export const variables = {
     optional(issuerUrl),
     "Where the token issuer's keys are, if not where discovery finds them; may stand without AUTH_ISSUER.",
   ),
+  AUTH_KEYS_MAX_AGE: variable(
+    `${24 * 60 * 60}`,
+    integer(60, 1_000_000_000),
+    "Maximum age of the issuer's keys in seconds. While the issuer is unavailable they stay in use for that long, keys that were revoked meanwhile included; after that, requests get 503. The default is 24 hours.",
+  ),
   AUTH_SECRET: variable(
     '',
     optional(secret),

@@ -10,45 +10,64 @@ import { isLoopback } from './loopback.ts'
 import { Problem } from './problem.ts'
 
 /** Milliseconds. */
-const COOLDOWN = 30_000
+const COOLDOWN = 10_000
 const FIRST_COOLDOWN = 1_000
-const MAX_AGE = 600_000
+const REFRESH_AFTER = 600_000
+const MAX_AGE = 86_400_000
 const FETCH_TIMEOUT = 5_000
 
 export interface IssuerKeysOptions {
   issuer: string | undefined
   jwksUrl: string | undefined
-  /** Within how many milliseconds one fetch is made at the most, once there are keys. */
+  /** For how many milliseconds keys are trusted after they were fetched. */
+  maxAge: number | undefined
+  /** Minimum number of milliseconds between two fetches for the same reason, once there are keys. */
   cooldown: number | undefined
-  /** The time in milliseconds. */
-  now: () => number
+  /** The time in milliseconds; of a clock that is never set back, or a fetch would be overdue and not made. */
+  now: (() => number) | undefined
+  /** The keys are not the same as before. */
   onNewKeys: () => void
   log: FastifyBaseLogger
 }
 
+export interface IssuerKeys {
+  /** Finds the key of a token. @throws Problem `keys_unavailable` where there are none that can be trusted */
+  find: JWTVerifyGetKey
+  /** For how many more milliseconds a token may be trusted that was verified with the present keys. */
+  trustedFor(): number
+}
+
 /**
- * Finds the key of a token. An unknown key id leads to a fetch, so that keys can be rotated; keys that are old are fetched
- * in the background, so that revoked ones go; those that are known stay in use while the issuer cannot be reached.
+ * An unknown key id leads to a fetch, so that keys can be rotated; keys that are old are fetched again in the background, so
+ * that revoked ones go. While the issuer is unavailable the keys that are known stay in use, until they are too old to be trusted.
  */
 export function createIssuerKeys({
   issuer,
   jwksUrl,
+  maxAge = MAX_AGE,
   cooldown = COOLDOWN,
-  now,
+  now = performance.now.bind(performance),
   onNewKeys,
   log,
-}: IssuerKeysOptions): JWTVerifyGetKey {
+}: IssuerKeysOptions): IssuerKeys {
+  // Soon enough that one failed fetch does not use up the time for which keys are trusted.
+  const refreshAfter = Math.min(REFRESH_AFTER, maxAge / 2)
   let keys: LocalJWKSet | undefined
-  let fetchedAt = 0
-  let attemptedAt = Number.NEGATIVE_INFINITY
+  /** What `keys` were made of. */
+  let source: string | undefined
+  let fetchedAt = Number.NEGATIVE_INFINITY
+  /** When a fetch was last made because of the keys' age, and because of an unknown key: the latter are up to callers. */
+  const attemptedAt = { age: Number.NEGATIVE_INFINITY, unknownKey: Number.NEGATIVE_INFINITY }
   let attempt: Promise<void> | undefined
   let failing = false
 
+  const trustedFor = () => fetchedAt + maxAge - now()
+
   /** Fetches the keys, unless that was tried a moment ago; failures are logged once and leave the keys as they are. */
-  async function refresh(): Promise<void> {
+  async function refresh(reason: keyof typeof attemptedAt): Promise<void> {
     if (attempt !== undefined) return attempt
-    if (now() - attemptedAt < (keys === undefined ? FIRST_COOLDOWN : cooldown)) return
-    attemptedAt = now()
+    if (now() - attemptedAt[reason] < (keys === undefined ? FIRST_COOLDOWN : cooldown)) return
+    attemptedAt[reason] = now()
     attempt = load()
     await attempt
     attempt = undefined
@@ -56,10 +75,16 @@ export function createIssuerKeys({
 
   async function load(): Promise<void> {
     try {
-      keys = createLocalJWKSet(await fetchKeys(issuer, jwksUrl))
+      const fetched = await fetchKeys(issuer, jwksUrl)
+      const text = JSON.stringify(fetched)
+      // Callers can bring about a fetch: as long as the keys are the same, nothing has to be verified again for it.
+      if (keys === undefined || text !== source) {
+        keys = createLocalJWKSet(fetched)
+        source = text
+        onNewKeys()
+      }
       fetchedAt = now()
-      onNewKeys()
-      if (failing) log.info("the token issuer's keys are there")
+      if (failing) log.info("the token issuer's keys are available again")
       failing = false
     } catch (error) {
       if (!failing) log.warn({ err: error }, "the token issuer's keys cannot be fetched")
@@ -67,27 +92,37 @@ export function createIssuerKeys({
     }
   }
 
-  // An issuer that cannot be reached is told of at the start and not with the first request.
-  void refresh()
-  return async (header, token) => {
-    if (keys === undefined) await refresh()
-    else if (now() - fetchedAt > MAX_AGE) void refresh()
-    if (keys === undefined) {
-      throw new Problem(
-        'keys_unavailable',
-        "The token issuer's keys are not available at the moment. Try again later.",
-        {
-          headers: { 'retry-after': '1' },
-        },
-      )
+  /** The keys, where they can be trusted. */
+  async function current(): Promise<LocalJWKSet> {
+    if (keys !== undefined && trustedFor() <= 0) {
+      keys = undefined
+      await refresh('age')
+      if (keys === undefined) {
+        log.error("the token issuer's keys are too old to be trusted (AUTH_KEYS_MAX_AGE): requests are refused")
+      }
     }
-    try {
-      return await keys(header, token)
-    } catch (error) {
-      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error
-      await refresh()
-      return keys(header, token)
-    }
+    if (keys === undefined) await refresh('age')
+    else if (now() - fetchedAt > refreshAfter) void refresh('age')
+    if (keys !== undefined) return keys
+    throw new Problem('keys_unavailable', "The token issuer's keys are not available at the moment. Try again later.", {
+      headers: { 'retry-after': '1' },
+    })
+  }
+
+  // An issuer that cannot be reached is reported at start and not with the first request.
+  void refresh('age')
+  return {
+    async find(header, token) {
+      const known = await current()
+      try {
+        return await known(header, token)
+      } catch (error) {
+        if (!(error instanceof errors.JWKSNoMatchingKey)) throw error
+        await refresh('unknownKey')
+        return (await current())(header, token)
+      }
+    },
+    trustedFor,
   }
 }
 
@@ -113,6 +148,6 @@ export function isTrustworthy(text: string): boolean {
 
 async function fetchJson(url: string): Promise<unknown> {
   const response = await fetch(url, { signal: AbortSignal.timeout(FETCH_TIMEOUT), redirect: 'error' })
-  if (!response.ok) throw new Error(`${url} was answered ${response.status}`)
+  if (!response.ok) throw new Error(`${url} returned ${response.status}`)
   return response.json()
 }

@@ -109,6 +109,7 @@ function configureGuard(config: Config, logger: Logger): Guard {
     jwksUrl: config.AUTH_JWKS_URL,
     audience: config.AUTH_AUDIENCE,
     tokenType: config.AUTH_TOKEN_TYPE,
+    keysMaxAge: config.AUTH_KEYS_MAX_AGE * 1000,
   }
   const authenticated = hasAuthentication(config)
   if (!authenticated) {

@@ -274,18 +274,47 @@ t.test('only tokens that were never found valid need to be admitted before they 
   await t.rejects(async () => authenticate(old.authorization, refuse), { message: 'refused' })
 })
 
+/** A token whose key is not the issuer's, and whose signature is nobody's. */
+function withUnknownKey(): string {
+  const head = Buffer.from(JSON.stringify({ alg: 'ES256', kid: randomUUID() })).toString('base64url')
+  return `Bearer ${head}.e30.c2ln`
+}
+
 t.test('unknown keys lead to one fetch in a cooldown', async t => {
   const issuer = await startIssuer(t)
   await issuer.addKey('known')
   const authenticate = createAuthenticate({ issuer: issuer.url }, silent)
   const user = randomUser()
-  await authenticate((await issuer.bearer(user, 'known')).authorization)
+  const { authorization } = await issuer.bearer(user, 'known')
+  await authenticate(authorization)
+  await authenticate(authorization)
   for (let count = 0; count < 1000; count++) {
-    const head = Buffer.from(JSON.stringify({ alg: 'ES256', kid: randomUUID() })).toString('base64url')
-    await t.rejects(async () => authenticate(`Bearer ${head}.e30.c2ln`), { code: 'unauthenticated' })
+    await t.rejects(async () => authenticate(withUnknownKey()), { code: 'unauthenticated' })
   }
-  t.equal(issuer.fetches, 1)
+  t.equal(issuer.fetches, 2, 'one at start, one for them')
+  t.equal(authenticate(authorization), user, 'at once: the keys are the same, so nothing is verified again')
 })
+
+t.test(
+  'keys that are rotated right after a fetch are noticed at once, in a flood of unknown keys after a cooldown',
+  async t => {
+    const issuer = await startIssuer(t)
+    await issuer.addKey('first')
+    let now = Date.now()
+    const authenticate = createAuthenticate({ issuer: issuer.url, now: () => now }, silent)
+    const user = randomUser()
+    await authenticate((await issuer.bearer(user, 'first')).authorization)
+    await issuer.addKey('second')
+    t.equal(await authenticate((await issuer.bearer(user, 'second')).authorization), user)
+    await t.rejects(async () => authenticate(withUnknownKey()), { code: 'unauthenticated' })
+    await issuer.addKey('third')
+    const { authorization } = await issuer.bearer(user, 'third')
+    await t.rejects(async () => authenticate(authorization), { code: 'unauthenticated' })
+    now += 10_000
+    t.equal(await authenticate(authorization), user)
+    t.equal(issuer.fetches, 3)
+  },
+)
 
 t.test('an issuer that is down locks nobody out whose key is known', async t => {
   const issuer = await startIssuer(t)
@@ -358,4 +387,71 @@ t.test('old keys are fetched again', async t => {
   now += 601_000
   t.equal(await authenticate(await token()), 'alice', 'in the background: this one is not kept waiting')
   while (issuer.fetches < 2) await new Promise(resolve => setImmediate(resolve))
+})
+
+t.test('keys are fetched again before they are too old', async t => {
+  const issuer = await startIssuer(t)
+  await issuer.addKey('key')
+  let now = Date.now()
+  const options = { issuer: issuer.url, keysMaxAge: 60_000, now: () => now }
+  const authenticate = createAuthenticate(options, silent)
+  const token = async () => (await issuer.bearer('alice', 'key', { jti: randomUUID() })).authorization
+  await authenticate(await token())
+  now += 30_001
+  await authenticate(await token())
+  while (issuer.fetches < 2) await new Promise(resolve => setImmediate(resolve))
+})
+
+t.test(
+  'while the issuer is unavailable its keys are trusted for a day, and so is what was verified with them',
+  async t => {
+    const issuer = await startIssuer(t)
+    await issuer.addKey('key')
+    const lines: [level: string, message: unknown][] = []
+    const log = Object.assign(Object.create(silent), {
+      info: (message: string) => lines.push(['info', message]),
+      warn: (_: unknown, message: string) => lines.push(['warn', message]),
+      error: (message: string) => lines.push(['error', message]),
+    })
+    let now = Date.now()
+    const authenticate = createAuthenticate({ issuer: issuer.url, now: () => now }, log)
+    const exp = Math.floor(now / 1000) + 1_000_000
+    const first = await issuer.bearer('alice', 'key', { exp })
+    await authenticate(first.authorization)
+    issuer.answerWith(500)
+    now += 86_400_000 - 2_000
+    const second = await issuer.bearer('bob', 'key', { exp })
+    t.equal(await authenticate(second.authorization), 'bob')
+    now += 1_000
+    t.equal(authenticate(second.authorization), 'bob', 'remembered')
+    now += 1_000
+    for (const { authorization } of [first, second, await issuer.bearer('carol', 'key', { exp })]) {
+      await t.rejects(async () => authenticate(authorization), { code: 'keys_unavailable' })
+    }
+    t.same(lines, [
+      ['warn', "the token issuer's keys cannot be fetched"],
+      ['error', "the token issuer's keys are too old to be trusted (AUTH_KEYS_MAX_AGE): requests are refused"],
+    ])
+    issuer.answerWith(200)
+    now += 1_000
+    const admitUnknown = () => t.fail('it was verified before')
+    t.equal(await authenticate(second.authorization, admitUnknown), 'bob')
+    t.same(lines.slice(2), [['info', "the token issuer's keys are available again"]])
+  },
+)
+
+t.test('after a day without requests keys are fetched before the first token is verified', async t => {
+  const issuer = await startIssuer(t)
+  await issuer.addKey('kept')
+  await issuer.addKey('revoked')
+  let now = Date.now()
+  const authenticate = createAuthenticate({ issuer: issuer.url, now: () => now }, silent)
+  const exp = Math.floor(now / 1000) + 1_000_000
+  const kept = await issuer.bearer('alice', 'kept', { exp })
+  const revoked = await issuer.bearer('alice', 'revoked', { exp })
+  for (const { authorization } of [kept, revoked]) t.equal(await authenticate(authorization), 'alice')
+  issuer.dropKey('revoked')
+  now += 86_400_000
+  await t.rejects(async () => authenticate(revoked.authorization), { code: 'unauthenticated' })
+  t.equal(await authenticate(kept.authorization), 'alice')
 })
