@@ -148,7 +148,7 @@ export const variables = {
   AUTH_AUDIENCE: variable(
     '',
     optional(text),
-    'What `aud` of a token must be or contain. Set it where the issuer serves others, too.',
+    'What `aud` of a token must be or contain. Not set, every token of the issuer is accepted, those for other services included.',
   ),
   AUTH_TOKEN_TYPE: variable(
     '',
@@ -259,6 +259,31 @@ export function requireSafety(config: Config): void {
       `Without authentication HOST must be of this machine only, and not ${JSON.stringify(config.HOST)}. ${toSet}, or HOST to 127.0.0.1.`,
     )
   }
+}
+
+/** The oldest release of Node that is recommended for serving; any that package.json admits will do for trying things out. */
+const RECOMMENDED_NODE = '24.22.1'
+
+/**
+ * What an operator should change, although the service starts.
+ * @param nodeVersion as in `process.versions.node`
+ */
+export function startWarnings(config: Config, nodeVersion: string): string[] {
+  const warnings: string[] = []
+  if (!hasAuthentication(config)) {
+    warnings.push(
+      `no authentication: everybody on ${config.HOST} reads and writes everything; AUTH_ISSUER, AUTH_JWKS_URL or AUTH_SECRET change that`,
+    )
+  }
+  if ((config.AUTH_ISSUER ?? config.AUTH_JWKS_URL) !== undefined && config.AUTH_AUDIENCE === undefined) {
+    warnings.push(
+      'AUTH_AUDIENCE is not set: every token of the issuer is accepted, whichever service it was issued for',
+    )
+  }
+  if (nodeVersion.localeCompare(RECOMMENDED_NODE, 'en', { numeric: true }) < 0) {
+    warnings.push(`Node ${nodeVersion} is older than ${RECOMMENDED_NODE}, the oldest release that is recommended`)
+  }
+  return warnings
 }
 
 /** Whether npm runs this process, through the shell that it puts between for a script. */

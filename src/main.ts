@@ -16,6 +16,7 @@ import {
   readConfig,
   requireSafety,
   retention,
+  startWarnings,
 } from './config.ts'
 import { DOCS_PATH } from './contract/documents.ts'
 import { type Database, openDatabase } from './database/open.ts'
@@ -30,6 +31,7 @@ async function run(): Promise<void> {
   const config = readConfig()
   requireSafety(config)
   const logger = await createLogger(config.LOG_LEVEL)
+  for (const warning of startWarnings(config, process.versions.node)) logger.warn(warning)
   const { stopping, hurrying } = watchSignals(config, logger)
   const database = await openDatabase(databaseConfig(config), logger)
   const metrics = config.METRICS_PORT === undefined ? undefined : createMetrics(database.poolUsage, logger)
@@ -112,11 +114,6 @@ function configureGuard(config: Config, logger: Logger): Guard {
     keysMaxAge: config.AUTH_KEYS_MAX_AGE * 1000,
   }
   const authenticated = hasAuthentication(config)
-  if (!authenticated) {
-    logger.warn(
-      `no authentication: everybody on ${config.HOST} reads and writes everything; AUTH_ISSUER, AUTH_JWKS_URL or AUTH_SECRET change that`,
-    )
-  }
   const userLimit = config.RATE_LIMIT ?? (authenticated ? DEFAULT_RATE_LIMIT : 0)
   const addressLimit = config.ADDRESS_RATE_LIMIT
   return createGuard({

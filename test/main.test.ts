@@ -11,17 +11,20 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { lockFolder } from '../src/database/lock.ts'
 import { openDatabase } from '../src/database/open.ts'
-import { bearer, secret } from './helper/issuer.ts'
+import { bearer, secret, startIssuer } from './helper/issuer.ts'
 import { environment, failMain, runMain, untilHealthy } from './helper/process.ts'
 import { client, onPostgres, ownDatabase, randomUser, silent, temporaryFolder } from './helper/service.ts'
 
 const tokenScript = fileURLToPath(new URL('../scripts/token.ts', import.meta.url))
 
+/** Whether a line warns of this machine's Node, which it may or may not. */
+const isAboutNode = ({ msg }: { msg?: string }) => msg?.startsWith('Node ') === true
+
 t.test('it says where the docs are, which database it uses and where the data lie', async t => {
   const config = await ownDatabase(t)
   const { log, logged, origin } = await runMain(t, environment(config))
   t.same(
-    log.map(({ level }) => level),
+    log.filter(line => !isAboutNode(line)).map(({ level }) => level),
     [40, 30],
     'in one line, after one warning',
   )
@@ -126,7 +129,10 @@ t.test('with authentication any address is served, in production too', async t =
     CORS_ORIGINS: 'https://app.example.org',
   }
   const { origin, log } = await runMain(t, env)
-  t.notMatch(log, [{ level: 40 }])
+  t.same(
+    log.filter(line => line.level === 40 && !isAboutNode(line)),
+    [],
+  )
   await untilHealthy(origin)
   const { call } = client(t, origin)
   const user = randomUser()
@@ -139,6 +145,20 @@ t.test('with authentication any address is served, in production too', async t =
   t.equal(answer.status, 200, 'with a token of `npm run token`')
   t.match(answer.headers.get('ratelimit-policy'), '"user";q=1200;w=60', 'and there is a limit, unless told otherwise')
   t.notMatch(JSON.stringify(log), /secret|eyJ/, 'neither secrets nor tokens are logged')
+})
+
+t.test('an issuer without an audience is warned of, and tokens are of the type that is set', async t => {
+  const issuer = await startIssuer(t)
+  await issuer.addKey('key')
+  const env = { ...environment(await ownDatabase(t)), AUTH_ISSUER: issuer.url, AUTH_TOKEN_TYPE: 'at+jwt' }
+  const { origin, log } = await runMain(t, env)
+  t.match(log[0], { level: 40, msg: /^AUTH_AUDIENCE is not set: every token of the issuer is accepted/ })
+  await untilHealthy(origin)
+  const user = randomUser()
+  const status = async (header: Record<string, string>) =>
+    (await client(t, origin).call('GET', `/api/${user}/tasks`, undefined, header)).status
+  t.equal(await status(await issuer.bearer(user, 'key')), 401, 'it might be an ID token')
+  t.equal(await status(await issuer.bearer(user, 'key', {}, { typ: 'at+jwt' })), 200)
 })
 
 t.test('a token for development needs a user and a secret', async t => {

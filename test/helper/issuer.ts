@@ -7,6 +7,9 @@ import type { Test } from './service.ts'
 
 export const secret = 'a secret of more than thirty-two bytes'
 
+/** What a token's header has beside what is needed to verify it. */
+type Header = { [parameter: string]: unknown }
+
 /** What is not as in a token for `user` that lives for an hour; null leaves a claim out. */
 type Differences = { [claim: string]: unknown }
 
@@ -21,7 +24,7 @@ export async function bearer(
   user: string,
   differences: Differences = {},
   key = secret,
-  header: { [parameter: string]: unknown } = {},
+  header: Header = {},
 ): Promise<{ authorization: string }> {
   const token = new SignJWT(payload(user, differences)).setProtectedHeader({ alg: 'HS256', ...header })
   return { authorization: `Bearer ${await token.sign(new TextEncoder().encode(key))}` }
@@ -38,7 +41,7 @@ export interface Issuer {
   addKey(kid: string, alg?: string): Promise<void>
   dropKey(kid: string): void
   /** The header with a token that is signed with a key of this issuer, given out or not. */
-  bearer(user: string, kid: string, differences?: Differences): Promise<{ authorization: string }>
+  bearer(user: string, kid: string, differences?: Differences, header?: Header): Promise<{ authorization: string }>
   /** From now on everything is answered with this status; 200 is back to normal. */
   answerWith(status: number): void
 }
@@ -70,9 +73,10 @@ export async function startIssuer(test: Test): Promise<Issuer> {
       published.set(kid, { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' })
     },
     dropKey: kid => published.delete(kid),
-    async bearer(user, kid, differences = {}) {
+    async bearer(user, kid, differences = {}, header = {}) {
       const { alg, key } = signing.get(kid) as { alg: string; key: CryptoKey }
-      const token = new SignJWT(payload(user, { iss: url, ...differences })).setProtectedHeader({ alg, kid })
+      const token = new SignJWT(payload(user, { iss: url, ...differences }))
+      token.setProtectedHeader({ alg, kid, ...header })
       return { authorization: `Bearer ${await token.sign(key)}` }
     },
     answerWith(wanted) {
