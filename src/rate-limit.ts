@@ -4,6 +4,12 @@ import { Problem } from './problem.ts'
 /** Seconds. */
 const WINDOW = 60
 
+/**
+ * How many keys are kept at least. With more in one window the oldest are forgotten early, and may start over: an attacker with
+ * that many addresses does not run into the limit of any of them, but must not use up the memory either.
+ */
+const CAPACITY = 100_000
+
 export interface RateLimit {
   /**
    * Counts `cost` requests of `key`, one unless it is given, and returns the response headers that tell where the limit stands
@@ -38,7 +44,7 @@ export function createRateLimit(name: string, limit: number, now = performance.n
 
   /** Undefined where the key has no window now. */
   function find(key: string, time: number): Usage | undefined {
-    if (time >= rotatesAt) {
+    if (time >= rotatesAt || recent.size >= CAPACITY) {
       older = recent
       recent = new Map()
       rotatesAt = time + WINDOW * 1000

@@ -77,6 +77,19 @@ t.test('a window begins with its first request, and ends a minute later', async 
   t.equal(limit.isInUse, false, 'all is forgotten in the end')
 })
 
+t.test('a flood of addresses does not use up the memory: the oldest are forgotten', async t => {
+  const limit = createRateLimit('address', 1, () => 1000)
+  limit.count('first')
+  const flood = (prefix: string) => {
+    for (let count = 0; count < 100_000; count++) limit.count(`${prefix}${count}`)
+  }
+  flood('a')
+  t.throws(() => limit.check('first'), { code: 'rate_limited' })
+  flood('b')
+  t.doesNotThrow(() => limit.check('first'))
+  t.throws(() => limit.check('b99999'), { code: 'rate_limited' })
+})
+
 t.test('a flood does not turn a neighbour’s 200 into 429', async t => {
   const { call } = await limited(t, 20, 20)
   const [flooder, neighbour] = [randomUser(), randomUser()]
