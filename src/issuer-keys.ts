@@ -4,8 +4,9 @@
  * jose's createRemoteJWKSet is not used: it forgets its keys when they are old and the issuer is down, and counts only
  * successful fetches for its cooldown.
  */
+import { type AsymmetricKeyDetails, createPublicKey } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
-import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey, type LocalJWKSet } from 'jose'
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWK, type JWTVerifyGetKey, type LocalJWKSet } from 'jose'
 import { isLoopback } from './loopback.ts'
 import { Problem } from './problem.ts'
 
@@ -15,6 +16,9 @@ const FIRST_COOLDOWN = 1_000
 const REFRESH_AFTER = 600_000
 const MAX_AGE = 86_400_000
 const FETCH_TIMEOUT = 5_000
+
+/** RFC 7518, 3.3. */
+const RSA_BITS = 2048
 
 export interface IssuerKeysOptions {
   issuer: string | undefined
@@ -73,13 +77,26 @@ export function createIssuerKeys({
     attempt = undefined
   }
 
+  /** A key that is too weak or malformed would fail every request that names it, and anyone may name it. */
+  function isUsable(key: JWK): boolean {
+    try {
+      const { modulusLength = RSA_BITS } = createPublicKey({ key, format: 'jwk' })
+        .asymmetricKeyDetails as AsymmetricKeyDetails
+      if (modulusLength < RSA_BITS) throw new Error(`it has ${modulusLength} bits, and ${RSA_BITS} are needed`)
+      return true
+    } catch (error) {
+      log.warn({ err: error, kid: key.kid }, 'a key of the token issuer cannot be used')
+      return false
+    }
+  }
+
   async function load(): Promise<void> {
     try {
       const fetched = await fetchKeys(issuer, jwksUrl)
       const text = JSON.stringify(fetched)
       // Callers can bring about a fetch: as long as the keys are the same, nothing has to be verified again for it.
       if (keys === undefined || text !== source) {
-        keys = createLocalJWKSet(fetched)
+        keys = createLocalJWKSet({ keys: createLocalJWKSet(fetched).jwks().keys.filter(isUsable) })
         source = text
         onNewKeys()
       }

@@ -1,5 +1,5 @@
 /** Who may: every operation with every kind of token, for one's own tasks and for others'. */
-import { randomBytes, randomUUID } from 'node:crypto'
+import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
 import t from 'tap'
 import { createAuthenticate } from '../src/auth.ts'
 import { operations, requestTo } from './helper/contract.ts'
@@ -315,6 +315,33 @@ t.test(
     t.equal(issuer.fetches, 3)
   },
 )
+
+t.test('keys that are too weak, malformed or of an unknown type are left out, with one line for each', async t => {
+  const issuer = await startIssuer(t)
+  await issuer.addKey('good', 'RS256')
+  const weak = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' })
+  issuer.publish('weak', { ...weak, kid: 'weak', alg: 'RS256' })
+  issuer.publish('malformed', { kty: 'EC', crv: 'P-256', x: 'AAAA', y: 'AAAA', kid: 'malformed', alg: 'ES256' })
+  issuer.publish('unknown', { kty: 'XYZ', kid: 'unknown', alg: 'ES256' })
+  const unusable: unknown[] = []
+  const log = Object.assign(Object.create(silent), { warn: ({ kid }: { kid: string }) => unusable.push(kid) })
+  const { call } = await startService(t, {
+    authenticate: createAuthenticate({ issuer: issuer.url, keysCooldown: 0 }, log),
+  })
+  const user = randomUser()
+  const status = async (header: Record<string, string>) =>
+    (await call('GET', `/api/${user}/tasks`, undefined, header)).status
+  t.equal(await status(await issuer.bearer(user, 'good')), 200)
+  for (const [kid, alg] of [
+    ['weak', 'RS256'],
+    ['malformed', 'ES256'],
+    ['unknown', 'ES256'],
+  ] as const) {
+    const head = Buffer.from(JSON.stringify({ alg, kid })).toString('base64url')
+    t.equal(await status({ authorization: `Bearer ${head}.e30.c2ln` }), 401, kid)
+  }
+  t.same(unusable, ['weak', 'malformed', 'unknown'])
+})
 
 t.test('an issuer that is down locks nobody out whose key is known', async t => {
   const issuer = await startIssuer(t)

@@ -39,6 +39,8 @@ export interface Issuer {
   metadata: Record<string, unknown>
   /** Makes a key pair and gives out its public half, beside or in place of the others. */
   addKey(kid: string, alg?: string): Promise<void>
+  /** Gives out a key as it is. */
+  publish(kid: string, key: object): void
   dropKey(kid: string): void
   /** The header with a token that is signed with a key of this issuer, given out or not. */
   bearer(user: string, kid: string, differences?: Differences, header?: Header): Promise<{ authorization: string }>
@@ -72,6 +74,7 @@ export async function startIssuer(test: Test): Promise<Issuer> {
       signing.set(kid, { alg, key: privateKey })
       published.set(kid, { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' })
     },
+    publish: (kid, key) => published.set(kid, key),
     dropKey: kid => published.delete(kid),
     async bearer(user, kid, differences = {}, header = {}) {
       const { alg, key } = signing.get(kid) as { alg: string; key: CryptoKey }
