@@ -1,4 +1,4 @@
-/** Bearer token -> user: JSON Web Tokens (RFC 7519, RFC 8725), checked with a shared secret or with the issuer's keys. */
+/** Bearer token -> user: JSON Web Tokens (RFC 7519, RFC 8725), verified with a shared secret or the issuer's keys. */
 import { hash } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import { errors, type JWTPayload, type JWTVerifyOptions, type JWTVerifyResult, jwtVerify } from 'jose'
@@ -25,18 +25,18 @@ export interface AuthConfig {
 }
 
 /**
- * The user of an Authorization header: its token's `sub`; at once where the token was verified a moment ago.
- * @param admitUnknown called before anything is verified that was never found valid, or has expired; may throw to refuse it
- * @throws Problem `unauthenticated` (401), or `keys_unavailable` (503) where there are no keys of the issuer that can be trusted
+ * The user of an Authorization header: its token's `sub`; at once if the token was verified a moment ago.
+ * @param admitUnknown called before verifying a token that was never found valid or has expired; throws to refuse it
+ * @throws Problem `unauthenticated` (401), or `keys_unavailable` (503) if no key of the issuer can be trusted
  */
 export type Authenticate = (authorization: string | undefined, admitUnknown?: () => void) => string | Promise<string>
 
-/** Issuers sign with private keys: a token that claims HS256, say, must not be checked with a public key as the secret. */
+/** Issuers sign with private keys: a token that claims HS256 must not be verified with a public key as the secret. */
 const ISSUER_ALGORITHMS = 'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519'.split(' ')
 
 /**
- * Access tokens say `at+jwt` (RFC 9068, 2.1), or what issuers wrote before there was such a type. Any other type is another
- * kind of token (RFC 8725, 3.11), such as one that ends a session or proves the possession of a key.
+ * Access tokens have the type `at+jwt` (RFC 9068, 2.1), or what issuers wrote before that type existed. Any other type is
+ * another kind of token (RFC 8725, 3.11), such as one that ends a session or proves possession of a key.
  */
 const ACCESS_TOKEN_TYPE = /^(application\/)?(at\+)?jwt$/i
 

@@ -11,8 +11,8 @@ export interface GuardOptions {
   /** For each user. */
   userLimit?: RateLimit | undefined
   /**
-   * For each address: counts only requests without a valid token, and refuses only tokens that were never found valid, so that
-   * neither one user's flood nor a stranger's is paid for by the neighbours.
+   * For each address: counts only requests without a valid token and refuses only tokens that were never found valid,
+   * so that a flood, whether from a user or a stranger, does not affect others at the same address.
    */
   addressLimit?: RateLimit | undefined
 }
@@ -27,7 +27,7 @@ export interface Guard {
   charge(user: string, cost: number, reply: FastifyReply): void
 }
 
-/** 401 without a valid token, 429 for too many requests, 403 for another user's path; before anything else is looked at. */
+/** 401 without a valid token, 429 for too many requests, 403 for another user's path; before anything else is checked. */
 export function createGuard({ authenticate, userLimit, addressLimit }: GuardOptions): Guard {
   function userOf(request: FastifyRequest, owner: string): string | Promise<string> {
     if (authenticate === undefined) return owner

@@ -42,8 +42,8 @@ export interface IssuerKeys {
 }
 
 /**
- * An unknown key id leads to a fetch, so that keys can be rotated; keys that are old are fetched again in the background, so
- * that revoked ones go. While the issuer is unavailable the keys that are known stay in use, until they are too old to be trusted.
+ * An unknown key id leads to a fetch, so that keys can be rotated; old keys are fetched again in the background, so that
+ * revoked ones disappear. While the issuer is unavailable, known keys stay in use until they are too old to be trusted.
  */
 export function createIssuerKeys({
   issuer,
@@ -60,7 +60,7 @@ export function createIssuerKeys({
   /** What `keys` were made of. */
   let source: string | undefined
   let fetchedAt = Number.NEGATIVE_INFINITY
-  /** When a fetch was last made because of the keys' age, and because of an unknown key: the latter are up to callers. */
+  /** The last fetch because of the keys' age, and because of an unknown key: callers can bring about only the latter. */
   const attemptedAt = { age: Number.NEGATIVE_INFINITY, unknownKey: Number.NEGATIVE_INFINITY }
   let attempt: Promise<void> | undefined
   let failing = false

@@ -5,8 +5,8 @@ import { Problem } from './problem.ts'
 const WINDOW = 60
 
 /**
- * How many keys are kept at least. With more in one window the oldest are forgotten early, and may start over: an attacker with
- * that many addresses does not run into the limit of any of them, but must not use up the memory either.
+ * Maximum number of keys in one generation. Beyond it the oldest keys are forgotten early and start over: an attacker with
+ * that many addresses never reaches the limit of any of them anyway, but must not use up the memory.
  */
 const CAPACITY = 100_000
 
