@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import underPressure from '@fastify/under-pressure'
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -19,6 +18,7 @@ import { needsDatabase, registerOperations, supportAllMethods } from './contract
 import { createDatabaseAccess } from './database/access.ts'
 import type { Database } from './database/open.ts'
 import { createClientErrorHandler, createErrorHandler, refuse } from './errors.ts'
+import { watchEventLoopDelay } from './event-loop-delay.ts'
 import type { Guard } from './guard.ts'
 import { handlers } from './handlers.ts'
 import type { Metrics } from './metrics.ts'
@@ -146,13 +146,13 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     if (request.is404) throw routeNotFound()
     done()
   })
-  await app.register(underPressure, {
-    maxEventLoopDelay,
+  const delay = watchEventLoopDelay(maxEventLoopDelay)
+  app.addHook('onClose', async () => delay.stop())
+  app.addHook('onRequest', (request, _reply, done) => {
+    const { operation } = request.routeOptions.config
     // What needs no database is answered all the same: it is cheap, and liveness must not fail for being busy.
-    pressureHandler: async request => {
-      const { operation } = request.routeOptions.config
-      if (operation !== undefined && needsDatabase(operation)) throw overloaded()
-    },
+    if (operation !== undefined && delay.isTooLong() && needsDatabase(operation)) throw overloaded()
+    done()
   })
   app.addHook('onRequest', (request, _reply, done) => {
     if (stopping.aborted && request.routeOptions.config.operation?.operationId === 'getHealth') {
