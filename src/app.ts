@@ -174,7 +174,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     done()
   })
   app.setErrorHandler(handleError)
-  // @fastify/static comes here from routes of its own.
+  // The reference comes here from a route of its own.
   app.setNotFoundHandler(async () => {
     throw routeNotFound()
   })

@@ -5,7 +5,7 @@ import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { unsupportedMediaType } from './contract/body.ts'
 import type { Document } from './contract/load.ts'
 import { isBadValue } from './database/errors.ts'
-import { PROBLEM_MEDIA_TYPE, Problem, routeNotFound } from './problem.ts'
+import { PROBLEM_MEDIA_TYPE, Problem } from './problem.ts'
 
 type Limits = Document['x-limits']
 
@@ -45,15 +45,8 @@ function toProblem(error: unknown, request: FastifyRequest): Problem {
 /** Whose failure it is: the caller's, or a bug of ours. */
 function failure(error: unknown): Problem {
   const { statusCode } = error as { statusCode?: number }
-  // @fastify/static says so of paths that lead out of its folder.
-  if (statusCode === 403 || statusCode === 404) return routeNotFound()
-  // Fastify says 400 of a caller who hung up in the middle of the body, @fastify/static the others of ranges and conditions.
-  if (statusCode === 400 || statusCode === 412 || statusCode === 416) {
-    return new Problem(
-      'malformed_request',
-      'The body did not arrive as announced, or a header asks for what is not there.',
-    )
-  }
+  // Fastify says so of a client that hung up in the middle of the body.
+  if (statusCode === 400) return new Problem('malformed_request', 'The body did not arrive as announced.')
   // The caller's value, but the contract's hole: whoever sends it can send another one, and the log has it as a bug.
   if (isBadValue(error)) {
     return new Problem('malformed_request', 'A value of the request cannot be stored.', { cause: error })

@@ -40,6 +40,44 @@ t.test('/docs is an interactive reference of it, and / leads there', async t => 
   t.same(await contract.json(), parse(await readFile(file, 'utf8')))
 })
 
+t.test('documents and the reference’s files are not sent again to who has them', async t => {
+  for (const path of ['/openapi.yaml', '/openapi.json', '/docs/json', '/docs/yaml', '/docs/static/swagger-ui.css']) {
+    const url = origin + path
+    const first = await fetch(url)
+    const etag = first.headers.get('etag') as string
+    const text = await first.text()
+    t.match(etag, /^"[\w-]{22}"$/, path)
+    t.equal(first.headers.get('cache-control'), 'no-cache')
+    for (const tags of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
+      const same = await fetch(url, { headers: { 'if-none-match': tags } })
+      t.equal(same.status, 304, `${path} ${tags}`)
+      t.equal(same.headers.get('etag'), etag)
+      t.equal(await same.text(), '')
+    }
+    // Ranges are optional, and so are conditions under which nothing is sent.
+    for (const headers of [{ 'if-none-match': '"other"' }, { 'if-match': '"other"' }, { range: 'bytes=99999999-' }]) {
+      const whole = await fetch(url, { headers: headers as Record<string, string> })
+      t.equal(whole.status, 200, `${path} ${JSON.stringify(headers)}`)
+      t.equal(await whole.text(), text)
+    }
+    const head = await fetch(url, { method: 'HEAD' })
+    t.same([head.status, head.headers.get('etag')], [200, etag])
+    t.equal(head.headers.get('content-length'), `${Buffer.byteLength(text)}`)
+  }
+})
+
+t.test('the reference’s files keep their media types and its policy', async t => {
+  for (const [name, type] of [
+    ['swagger-ui.css', 'text/css; charset=utf-8'],
+    ['swagger-ui-bundle.js', 'text/javascript; charset=utf-8'],
+    ['favicon-32x32.png', 'image/png'],
+  ] as const) {
+    const { status, headers } = await fetch(`${origin}/docs/static/${name}`)
+    t.same([status, headers.get('content-type')], [200, type], name)
+    t.match(headers.get('content-security-policy'), "default-src 'self'")
+  }
+})
+
 t.test('the examples of problems are what the service would send', async t => {
   const contract = parse(await readFile(file, 'utf8'))
   const examples = JSON.stringify(contract).matchAll(/"value":(\{"type":"\/problems\/[^}]*\})/g)

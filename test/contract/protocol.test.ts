@@ -100,15 +100,6 @@ t.test('paths that the contract does not name are 404', async t => {
   }
 })
 
-t.test('ranges and conditions that the reference cannot meet are the caller’s', async t => {
-  const path = '/docs/static/swagger-ui.css'
-  for (const header of ['Range: bytes=99999999-', 'If-Match: "zz"']) {
-    const { status, body } = await send('GET', path, request('GET', path, `${header}\r\n`))
-    t.equal(status, 400, header)
-    t.equal(body.code, 'malformed_request')
-  }
-})
-
 t.test('every path that is no percent-encoded UTF-8 is 400, logged and identified', async t => {
   const { status, body, headers } = await call('GET', '/%', undefined, { 'x-request-id': 'bad-url' })
   t.equal(status, 400)
