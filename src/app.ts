@@ -1,6 +1,6 @@
 /** The one Fastify instance: everything between the socket and the handlers, in request order. */
 import { randomUUID } from 'node:crypto'
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import Fastify, {
   type FastifyBaseLogger,
@@ -10,14 +10,14 @@ import Fastify, {
   LogController,
 } from 'fastify'
 import type { Logger } from 'pino'
-import { registerBrowserRules } from './browsers.ts'
+import { registerBrowserRules, securityHeaders } from './browsers.ts'
 import { parseBodies } from './contract/body.ts'
 import { registerDocuments } from './contract/documents.ts'
 import { loadContract, type Operation } from './contract/load.ts'
 import { needsDatabase, registerOperations, supportAllMethods } from './contract/routes.ts'
 import { createDatabaseAccess } from './database/access.ts'
 import type { Database } from './database/open.ts'
-import { createClientErrorHandler, createErrorHandler, refuse } from './errors.ts'
+import { createClientErrorHandler, createErrorHandler, createRefuse } from './errors.ts'
 import { watchEventLoopDelay } from './event-loop-delay.ts'
 import type { Guard } from './guard.ts'
 import { handlers } from './handlers.ts'
@@ -78,6 +78,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const limits = contract.document['x-limits']
   const requestId = requestIdReader(contract.document.components.schemas.RequestId)
   const handleError = createErrorHandler(logger)
+  const browserHeaders = securityHeaders()
+  const refuse = createRefuse(logger, browserHeaders, status => metrics?.answered(undefined, status, 0))
   /** The response to each connection's newest request. */
   const newest = new WeakMap<Socket, ServerResponse>()
   /** Of pipelined requests: the response that goes out before. */
@@ -106,10 +108,12 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     },
     // Bad URLs have no route, and so no hooks.
     frameworkErrors: (error, request, reply) => {
+      reply.headers(browserHeaders)
       handleError(error, request, reply)
       logRequest(request, reply)
+      metrics?.answered(undefined, reply.statusCode, reply.elapsedTime / 1000)
     },
-    clientErrorHandler: createClientErrorHandler(limits, newest, waiting, logger),
+    clientErrorHandler: createClientErrorHandler(limits, newest, waiting, refuse),
   })
   app.server.on('request', (request, response) => {
     const earlier = newest.get(request.socket)
@@ -126,7 +130,6 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
       socket as Socket,
       new Problem('method_not_allowed', 'This server is no proxy.', { headers: { allow: '' } }),
       requestId(request.headers['x-request-id']),
-      logger,
     )
   })
   // 100-continue is met; of what else is expected nothing is known here, and it may be ignored (RFC 9110, 10.1.1).
@@ -134,14 +137,12 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
 
   app.decorateRequest('problem', null)
   app.addHook('onRequest', (request, reply, done) => {
-    reply.header('x-request-id', request.id)
+    reply.headers(browserHeaders).header('x-request-id', request.id)
     done()
   })
   await registerBrowserRules(app, contract.operations, corsOrigins)
   app.addHook('onRequest', (request, _reply, done) => {
-    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
-      throw new Problem('malformed_request', 'HTTP/1.1 requests need a Host header.')
-    }
+    requireHttp1(request.raw)
     // Here already, before a body is read.
     if (request.is404) throw routeNotFound()
     done()
@@ -198,6 +199,19 @@ function requestIdReader({ pattern, maxLength }: { pattern: string; maxLength: n
   const allowed = new RegExp(pattern)
   return (sent: string | string[] | undefined): string =>
     typeof sent === 'string' && sent.length <= maxLength && allowed.test(sent) ? sent : randomUUID()
+}
+
+/** Refuses what Node's parser lets pass, and others may read in another way than it does. */
+function requireHttp1({ httpVersion, headers, rawHeaders }: IncomingMessage): void {
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') {
+    throw new Problem('malformed_request', 'Only HTTP/1.1 and HTTP/1.0 are spoken here.')
+  }
+  if (headers.host === undefined && httpVersion === '1.1') {
+    throw new Problem('malformed_request', 'HTTP/1.1 requests need a Host header.')
+  }
+  // Of several, Node keeps the first; a proxy may have gone by the last.
+  const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.length === 4 && /^host$/i.test(name))
+  if (hosts.length > 1) throw new Problem('malformed_request', 'The Host header must not be repeated.')
 }
 
 /** One line for each request, without bodies, query or credentials. */

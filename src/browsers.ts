@@ -1,4 +1,4 @@
-/** What browsers are told: security headers on every response of a route and on 404s, and CORS where it is wanted. */
+/** What browsers are told: security headers on every response, and CORS where it is wanted. */
 import { IncomingMessage, type OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import cors from '@fastify/cors'
@@ -15,11 +15,6 @@ export async function registerBrowserRules(
   operations: Operation[],
   origins: string[] | undefined,
 ): Promise<void> {
-  const headers = securityHeaders()
-  app.addHook('onRequest', (_request, reply, done) => {
-    reply.headers(headers)
-    done()
-  })
   if (origins === undefined) return
 
   const methods = [...new Set(operations.map(({ method }) => method.toUpperCase())), 'HEAD']
@@ -32,8 +27,8 @@ export async function registerBrowserRules(
   })
 }
 
-/** What helmet says once it says every time. */
-function securityHeaders(): OutgoingHttpHeaders {
+/** The security headers of every response: what helmet says once it says every time. */
+export function securityHeaders(): OutgoingHttpHeaders {
   const setHeaders = helmet({
     // Nothing that the API returns is a page: a browser that takes it for one shall do nothing with it.
     contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },

@@ -1,5 +1,5 @@
 /** Whatever goes wrong between the socket and the handlers, as a problem on the wire. */
-import { type ServerResponse, STATUS_CODES } from 'node:http'
+import { type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { unsupportedMediaType } from './contract/body.ts'
@@ -66,14 +66,14 @@ export function createClientErrorHandler(
   limits: Limits,
   newest: WeakMap<Socket, ServerResponse>,
   waiting: WeakMap<ServerResponse, ServerResponse>,
-  log: FastifyBaseLogger,
+  refuse: Refuse,
 ) {
   return (error: Error & { code?: string }, socket: Socket): void => {
     if (error.code === 'ECONNRESET' || !socket.writable) {
       socket.destroy()
       return
     }
-    const answer = () => refuse(socket, clientProblem(error, limits), crypto.randomUUID(), log)
+    const answer = () => refuse(socket, clientProblem(error, limits), crypto.randomUUID())
     const response = newest.get(socket)
     const earlier = response && waiting.get(response)
     if (response === undefined) answer()
@@ -106,16 +106,30 @@ function clientProblem(error: Error & { code?: string }, limits: Limits): Proble
 }
 
 /** Writes and logs a whole response, and ends the connection. */
-export function refuse(socket: Socket, problem: Problem, requestId: string, log: FastifyBaseLogger): void {
-  log.info({ request_id: requestId, status: problem.status, problem: problem.code }, 'refused')
-  const body = JSON.stringify(problem.body(requestId))
-  const headers = {
-    ...problem.headers,
-    'content-type': PROBLEM_MEDIA_TYPE,
-    'content-length': Buffer.byteLength(body),
-    'x-request-id': requestId,
-    connection: 'close',
+export type Refuse = (socket: Socket, problem: Problem, requestId: string) => void
+
+/**
+ * @param always headers of every response
+ * @param onRefused gets the status of each response
+ */
+export function createRefuse(
+  log: FastifyBaseLogger,
+  always: OutgoingHttpHeaders,
+  onRefused: (status: number) => void,
+): Refuse {
+  return (socket, problem, requestId) => {
+    log.info({ request_id: requestId, status: problem.status, problem: problem.code }, 'refused')
+    onRefused(problem.status)
+    const body = JSON.stringify(problem.body(requestId))
+    const headers = {
+      ...always,
+      ...problem.headers,
+      'content-type': PROBLEM_MEDIA_TYPE,
+      'content-length': Buffer.byteLength(body),
+      'x-request-id': requestId,
+      connection: 'close',
+    }
+    const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+    socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${head.join('')}\r\n${body}`)
   }
-  const head = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-  socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${head.join('')}\r\n${body}`)
 }

@@ -1,15 +1,28 @@
 /** What browsers are told. */
 import t from 'tap'
-import { operations, requestTo } from './helper/contract.ts'
+import { contract, operations, requestTo } from './helper/contract.ts'
 import { randomUser, startService } from './helper/service.ts'
 
 const origin = 'https://app.example.org'
 const preflight = { origin, 'access-control-request-method': 'PUT', 'access-control-request-headers': 'authorization' }
 
 t.test('every response has security headers', async t => {
-  const { call, origin } = await startService(t)
+  const { call, send, origin } = await startService(t, { requestTimeout: 300 })
   const answers = []
   for (const operation of operations) answers.push(await call(...requestTo(operation)))
+  const tooLarge = `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(contract.document['x-limits'].header_bytes)}\r\n\r\n`
+  // Some are answered on the bare socket.
+  for (const [status, bytes] of [
+    [400, 'nonsense\r\n\r\n'],
+    [400, 'GET /% HTTP/1.1\r\nHost: x\r\n\r\n'],
+    [405, 'CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n'],
+    [408, 'GET / HTTP/1.1\r\n'],
+    [431, tooLarge],
+  ] as const) {
+    const answer = await send('GET', '/unparsed', bytes)
+    t.equal(answer.status, status)
+    answers.push(answer)
+  }
   for (const path of ['/openapi.yaml', '/docs', '/nowhere']) answers.push(await fetch(origin + path))
   for (const { headers } of answers) {
     t.equal(headers.get('x-content-type-options'), 'nosniff')

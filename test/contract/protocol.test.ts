@@ -252,6 +252,25 @@ t.test('what is not HTTP is 400', async t => {
   t.equal((await send('GET', '/health', 'GET /health HTTP/1.0\r\n\r\n')).status, 200, 'HTTP/1.0 needs none')
 })
 
+t.test('versions of HTTP that are not spoken here, and two Host headers, are 400', async t => {
+  for (const version of ['2.0', '0.9']) {
+    const { status, body } = await send('GET', '/health/live', `GET /health/live HTTP/${version}\r\nHost: x\r\n\r\n`)
+    t.equal(status, 400, version)
+    t.equal(body.code, 'malformed_request')
+    t.equal(body.detail, 'Only HTTP/1.1 and HTTP/1.0 are spoken here.')
+  }
+  for (const headers of ['Host: x\r\nHost: y', 'host: x\r\nHOST: x', 'Host: x\r\nX: y\r\nhost:']) {
+    for (const path of ['/health/live', '/docs', '/nowhere']) {
+      const bytes = `GET ${path} HTTP/1.1\r\nConnection: close\r\n${headers}\r\n\r\n`
+      const { status, body } = await send('GET', '/unparsed', bytes)
+      t.equal(status, 400, `${path} ${headers}`)
+      t.equal(body.detail, 'The Host header must not be repeated.')
+    }
+  }
+  const { status } = await send('GET', '/health/live', request('GET', '/health/live', 'X-Y: Host\r\nX-Y: Host\r\n'))
+  t.equal(status, 200, 'a value that reads Host is none')
+})
+
 t.test('a body that is shorter or longer than announced never becomes a task', async t => {
   const user = randomUser()
   const path = `/api/${user}/tasks`
