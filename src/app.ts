@@ -11,6 +11,7 @@ import Fastify, {
 } from 'fastify'
 import type { Logger } from 'pino'
 import { registerBrowserRules, securityHeaders } from './browsers.ts'
+import { watchConnections } from './connections.ts'
 import { parseBodies } from './contract/body.ts'
 import { registerDocuments } from './contract/documents.ts'
 import { loadContract, type Operation } from './contract/load.ts'
@@ -42,8 +43,14 @@ export interface AppOptions {
   /** Within how many milliseconds a request must have arrived whole. */
   requestTimeout: number
   guard: Guard
-  /** How many requests may be at work with the database, or wait for it, at the same time. */
+  /** How many requests may wait for the database, or for their response to be written, at the same time. */
   maxInFlight: number
+  /** How many connections may be open at the same time. */
+  maxConnections: number
+  /** Within how many milliseconds of its end a response must be written. */
+  responseTimeout: number
+  /** How many bytes of responses may wait to be written, on all connections together. */
+  maxUnsentBytes: number
   /** How late timers may be on average over a second, in milliseconds, before requests are refused; 0 is no bound. */
   maxEventLoopDelay: number
   retention: Retention
@@ -68,6 +75,9 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     trustProxy = false,
     corsOrigins,
     maxInFlight,
+    maxConnections,
+    responseTimeout,
+    maxUnsentBytes,
     metrics,
     maxEventLoopDelay,
     retention,
@@ -115,6 +125,12 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     },
     clientErrorHandler: createClientErrorHandler(limits, newest, waiting, refuse),
   })
+  const connections = watchConnections(
+    app.server,
+    { most: maxConnections, responseTimeout, unsentBytes: maxUnsentBytes },
+    logger,
+    reason => metrics?.connectionClosed(reason),
+  )
   app.server.on('request', (request, response) => {
     const earlier = newest.get(request.socket)
     newest.set(request.socket, response)
@@ -136,6 +152,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
 
   app.decorateRequest('problem', null)
+  app.addHook('onRequest', (_request, reply, done) => connections.takeTurn(reply.raw, done))
   app.addHook('onRequest', (request, reply, done) => {
     reply.headers(browserHeaders).header('x-request-id', request.id)
     done()
@@ -166,6 +183,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   // While the service stops each response is the last on its connection: else the stop would wait for the client to hang up.
   app.addHook('onSend', (_request, reply, payload, done) => {
     if (stopping.aborted) reply.header('connection', 'close')
+    connections.sending((payload as string | Buffer | null | undefined)?.length ?? 0)
     done(null, payload)
   })
   app.addHook('onResponse', (request, reply, done) => {
@@ -184,7 +202,9 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   parseBodies(app)
   registerOperations(app, contract, {
     db: database.kysely,
-    useDatabase: createDatabaseAccess(database, maxInFlight, logger, code => metrics?.databaseFailed(code)),
+    useDatabase: createDatabaseAccess(database, maxInFlight, connections, logger, code =>
+      metrics?.databaseFailed(code),
+    ),
     guard,
     retention,
     quotas,

@@ -188,10 +188,25 @@ export const variables = {
   ),
   METRICS_HOST: variable('127.0.0.1', text, 'The address of that port; keep it away from callers.'),
   REQUEST_TIMEOUT: variable('30', integer(1, 3600), 'Within how many seconds a request must have arrived whole.'),
+  RESPONSE_TIMEOUT: variable(
+    '30',
+    integer(1, 3600),
+    'Seconds from the end of a response until the client must have read it; after that its connection is closed.',
+  ),
+  MAX_CONNECTIONS: variable(
+    '',
+    optional(integer(1, 1_000_000)),
+    'Maximum number of open connections. One more takes the place of the one that has been idle longest, or is closed if none is idle. Not set, it is what the limit on open files leaves, at most 10,000.',
+  ),
+  MAX_UNSENT_BYTES: variable(
+    `${128 * 1024 * 1024}`,
+    integer(1_000_000, 1_000_000_000_000),
+    'Maximum number of bytes of responses that wait for clients to read them; above it the connections with the most unsent bytes are closed. The default is 128 MiB.',
+  ),
   MAX_IN_FLIGHT: variable(
     '1000',
     integer(1, 1_000_000),
-    'How many requests may be at work with the database, or wait for it, at the same time; one more is answered 503 at once.',
+    'Maximum number of requests in flight that use the database, each until its response is written; one more is answered 503 at once.',
   ),
   MAX_EVENT_LOOP_DELAY: variable(
     '1000',

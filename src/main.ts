@@ -1,4 +1,5 @@
 /** config -> database -> app -> listen -> graceful stop */
+import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
 import type { ListenOptions } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -18,6 +19,7 @@ import {
   retention,
   startWarnings,
 } from './config.ts'
+import { defaultMaxConnections } from './connections.ts'
 import { DOCS_PATH } from './contract/documents.ts'
 import { type Database, openDatabase } from './database/open.ts'
 import { createGuard, type Guard } from './guard.ts'
@@ -41,6 +43,9 @@ async function run(): Promise<void> {
     requestTimeout: config.REQUEST_TIMEOUT * 1000,
     guard: configureGuard(config, logger),
     maxInFlight: config.MAX_IN_FLIGHT,
+    maxConnections: config.MAX_CONNECTIONS ?? defaultMaxConnections(config.DATABASE_POOL_SIZE),
+    responseTimeout: config.RESPONSE_TIMEOUT * 1000,
+    maxUnsentBytes: config.MAX_UNSENT_BYTES,
     maxEventLoopDelay: config.MAX_EVENT_LOOP_DELAY,
     retention: retention(config),
     quotas: quotas(config),
@@ -69,9 +74,11 @@ async function run(): Promise<void> {
 
 async function listen(app: FastifyInstance, config: Config, { description }: Database): Promise<void> {
   const { HOST, PORT, REUSE_PORT } = config
-  // Fastify hands on what it does not know to Node, and its types do not know this one.
+  // For the name, Fastify would start a second server for its other address, which none of the app's bounds would reach.
+  const host = HOST === 'localhost' ? (await lookup(HOST)).address : HOST
+  // Fastify hands on what it does not know to Node, and its types do not know reusePort.
   const options: FastifyListenOptions & Pick<ListenOptions, 'reusePort'> = {
-    host: HOST,
+    host,
     port: PORT,
     reusePort: REUSE_PORT === 'on',
     listenTextResolver: origin => `listening on ${origin}, reference at ${origin}${DOCS_PATH}, tasks in ${description}`,

@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@prometheus-io/client'
 import type { Logger } from 'pino'
+import type { CloseReason } from './connections.ts'
 import type { PoolUsage } from './database/open.ts'
 
 /** Seconds; from a read out of memory to what a timeout ends. */
@@ -14,6 +15,8 @@ export interface Metrics {
   answered(operationId: string | undefined, status: number, seconds: number): void
   /** The database failed with this SQLSTATE or driver's code. */
   databaseFailed(code: string): void
+  /** A connection was closed for one of the bounds on what connections may hold. */
+  connectionClosed(reason: CloseReason): void
   /** Serves `/metrics`, until the process ends; returns the URL. */
   listen(host: string, port: number): Promise<string>
 }
@@ -36,6 +39,12 @@ export function createMetrics(poolUsage: (() => PoolUsage) | undefined, log: Log
     labelNames: ['code'],
     registers: [registry],
   })
+  const connectionsClosed = new Counter({
+    name: 'http_connections_closed_total',
+    help: 'Connections closed because they, or all together, held too much, by reason.',
+    labelNames: ['reason'],
+    registers: [registry],
+  })
   if (poolUsage !== undefined) {
     new Gauge({
       name: 'database_connections',
@@ -54,6 +63,9 @@ export function createMetrics(poolUsage: (() => PoolUsage) | undefined, log: Log
     },
     databaseFailed(code) {
       databaseErrors.inc({ code })
+    },
+    connectionClosed(reason) {
+      connectionsClosed.inc({ reason })
     },
     async listen(host, port) {
       const server = createServer(async (request, response) => {

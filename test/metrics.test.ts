@@ -8,6 +8,7 @@ import { openDatabase } from '../src/database/open.ts'
 import { createMetrics } from '../src/metrics.ts'
 import { environment, failMain, runMain, untilHealthy } from './helper/process.ts'
 import { client, ownDatabase, randomUser, silent } from './helper/service.ts'
+import { conversation } from './helper/socket.ts'
 import { layWire } from './helper/wire.ts'
 
 t.test('metrics of requests, process and database, on a port of their own', async t => {
@@ -31,20 +32,32 @@ t.test('metrics of requests, process and database, on a port of their own', asyn
   t.equal((await call('GET', `/api/${user}/tasks?limit=0`)).status, 400)
   t.equal((await call('DELETE', `/api/${user}/tasks/${id}`)).status, 503)
   await call('GET', '/nowhere')
+  await call('GET', '/%')
+  const { send } = client(t, origin)
+  await send('GET', '/unparsed', 'nonsense\r\n\r\n')
+  await send('CONNECT', 'x:1', 'CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n')
+  const pipelined = await conversation(
+    Number(new URL(origin).port),
+    'GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(65),
+  )
+  t.equal(pipelined, '')
 
   const response = await fetch(url)
   t.match(response.headers.get('content-type'), /^text\/plain/)
   const text = await response.text()
-  const counted = (operation: string, status: number) =>
-    text.includes(`http_request_duration_seconds_count{operation_id="${operation}",status="${status}"} 1\n`)
-  for (const [operation, status] of [
-    ['createTask', 201],
-    ['listTasks', 400],
-    ['deleteTask', 503],
-    ['none', 404],
+  for (const [operation, status, count] of [
+    ['createTask', 201, 1],
+    ['listTasks', 400, 1],
+    ['deleteTask', 503, 1],
+    ['none', 404, 1],
+    // What has no route, and what is no request.
+    ['none', 400, 2],
+    ['none', 405, 1],
   ] as const) {
-    t.ok(counted(operation, status), `${operation} ${status}`)
+    const sample = `http_request_duration_seconds_count{operation_id="${operation}",status="${status}"} ${count}\n`
+    t.match(text, sample, `${operation} ${status}`)
   }
+  t.match(text, 'http_connections_closed_total{reason="unanswered"} 1')
   t.match(text, 'database_errors_total{code="55P03"} 1')
   t.match(text, /^nodejs_eventloop_lag_seconds /m)
   t.match(text, /^process_resident_memory_bytes /m)

@@ -1,5 +1,5 @@
 /** Contract -> Fastify: one route for each operation, and 405 for every other method on its path. */
-import { METHODS } from 'node:http'
+import { METHODS, type ServerResponse } from 'node:http'
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import type { Kysely } from 'kysely'
 import Negotiator from 'negotiator'
@@ -104,11 +104,16 @@ function handle(
   const keyLimits: KeyLimits = { lifetime: retention.keys, responseBytes, userBytes: quotas.keyBytes }
 
   /** Runs work for `user` when it is that user's turn; undefined where the operation is nobody's. */
-  function run<T>(user: string | undefined, isTransaction: boolean, work: () => Promise<T>): Promise<T> {
+  function run<T>(
+    user: string | undefined,
+    isTransaction: boolean,
+    work: () => Promise<T>,
+    response: ServerResponse,
+  ): Promise<T> {
     if (!needsDatabase(operation)) return work()
-    if (user === undefined) return useDatabase(work)
+    if (user === undefined) return useDatabase(work, response)
     const inTurn = () => turns[kind](user, work)
-    return useDatabase(isTransaction ? () => turns.transactions(user, inTurn) : inTurn)
+    return useDatabase(isTransaction ? () => turns.transactions(user, inTurn) : inTurn, response)
   }
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
@@ -137,7 +142,7 @@ function handle(
       return handler({ path, query, header, body, db, limits, afterwards } as unknown as Input<OperationId>)
     }
     const perform = async (): Promise<StoredResponse> => {
-      if (key === undefined) return render(await run(user, counted !== undefined, () => work(db)), request)
+      if (key === undefined) return render(await run(user, counted !== undefined, () => work(db), reply.raw), request)
       const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = header
       const keyed = {
         userId: user as string,
@@ -151,9 +156,8 @@ function handle(
           ...sent,
         }),
       }
-      const response = await run(user, true, () =>
-        once(db, keyed, keyLimits, async transaction => render(await work(transaction), request)),
-      )
+      const answer = async (transaction: Kysely<Tables>) => render(await work(transaction), request)
+      const response = await run(user, true, () => once(db, keyed, keyLimits, answer), reply.raw)
       if (response.status >= 400) request.problem ??= JSON.parse(response.body as string)
       return response
     }
@@ -161,7 +165,9 @@ function handle(
     const response = await perform()
     for (const [name, work] of followUps) {
       // What was asked for is done. The next request of this kind does this, too.
-      await run(user, false, () => work(db)).catch(error => log.warn({ error: describeError(error), name }, 'put off'))
+      await run(user, false, () => work(db), reply.raw).catch(error =>
+        log.warn({ error: describeError(error), name }, 'put off'),
+      )
     }
     return send(reply, response)
   }

@@ -1,5 +1,7 @@
 /** What stands between a handler and the database: a bound on what may wait, conflicts tried again, outages told as 503. */
+import type { ServerResponse } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
+import type { Connections } from '../connections.ts'
 import { databaseUnavailable, overloaded, Problem } from '../problem.ts'
 import { breaksConnection, failureCode, isPoolTimeout, isUnavailable } from './errors.ts'
 import type { Database } from './open.ts'
@@ -7,23 +9,24 @@ import { createOutageLog } from './outage.ts'
 import { retryConflicts } from './retry.ts'
 
 /**
- * Runs a handler's work with the database.
+ * Runs a handler's work with the database; the request counts as in flight until its response is written.
  * @throws Problem `database_unavailable` where it is away, or `overloaded` where too much is waiting for it
  */
-export type UseDatabase = <T>(work: () => Promise<T>) => Promise<T>
+export type UseDatabase = <T>(work: () => Promise<T>, response: ServerResponse) => Promise<T>
 
 /**
- * @param most how many may be at work or waiting at the same time: one more is refused at once, and not slowly
+ * @param most how many may be in flight at the same time: one more is refused at once, and not slowly
  * @param onFailure gets the code of each failure
  */
 export function createDatabaseAccess(
   database: Database,
   most: number,
+  connections: Pick<Connections, 'whenWritten' | 'hurry'>,
   log: FastifyBaseLogger,
   onFailure: (code: string) => void,
 ): UseDatabase {
   const outage = createOutageLog(log)
-  let running = 0
+  let inFlight = 0
 
   /** What to answer for an error of a handler's work. */
   function explain(error: unknown): unknown {
@@ -48,14 +51,21 @@ export function createDatabaseAccess(
     }
   }
 
-  return async work => {
+  return async (work, response) => {
     if (!database.ready) throw databaseUnavailable()
-    if (running >= most) throw overloaded()
-    running += 1
+    if (inFlight >= most) {
+      // What holds the places may be responses that nobody reads.
+      connections.hurry()
+      throw overloaded()
+    }
+    inFlight += 1
     try {
       return await run(work)
     } finally {
-      running -= 1
+      // Whether it ended well or not, what it leads to takes memory until it is written.
+      connections.whenWritten(response, () => {
+        inFlight -= 1
+      })
     }
   }
 }

@@ -1,4 +1,6 @@
 /** What stands between a handler and the database. */
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import { sql } from 'kysely'
 import t from 'tap'
 import { createDatabaseAccess } from '../../src/database/access.ts'
@@ -175,12 +177,16 @@ t.test('a service that stops tells so to who asks for its health, and serves on'
 t.test('a problem that was found out with the help of the database is none of the database', async t => {
   const { database } = await start(t)
   const failures: string[] = []
-  const useDatabase = createDatabaseAccess(database, 1, silent, code => failures.push(code))
+  const connections = { whenWritten: (_response: unknown, done: () => void) => done(), hurry: () => undefined }
+  const useDatabase = createDatabaseAccess(database, 1, connections, silent, code => failures.push(code))
   const problem = new Problem('idempotency_key_reused', '')
   await t.rejects(
-    useDatabase(async () => {
-      throw problem
-    }),
+    useDatabase(
+      async () => {
+        throw problem
+      },
+      new ServerResponse(new IncomingMessage(new Socket())),
+    ),
     problem,
   )
   t.same(failures, [])

@@ -34,9 +34,14 @@ export function startMain(
   return { child, exited: once(child, 'exit') }
 }
 
-function spawnMain(env: Record<string, string>, cwd?: string): ChildProcess {
+/** @param openFiles the process's limit on open files, where it is not the inherited one */
+function spawnMain(env: Record<string, string>, cwd?: string, openFiles?: number): ChildProcess {
   const { DATABASE_URL: _, NODE_ENV: __, ...inherited } = process.env
-  return spawn(process.execPath, [main], {
+  const command = [process.execPath, main]
+  // Only a shell can lower the limit.
+  if (openFiles !== undefined) command.unshift('/bin/sh', '-c', `ulimit -n ${openFiles} && exec "$0" "$@"`)
+  const [file, ...args] = command as [string, ...string[]]
+  return spawn(file, args, {
     cwd,
     env: { ...inherited, PORT: '0', MAX_EVENT_LOOP_DELAY: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -48,8 +53,9 @@ export async function runMain(
   test: Pick<typeof t, 'teardown'>,
   env: Record<string, string>,
   cwd?: string,
+  openFiles?: number,
 ): Promise<Running> {
-  const child = spawnMain(env, cwd)
+  const child = spawnMain(env, cwd, openFiles)
   const exited = once(child, 'exit')
   test.teardown(async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')

@@ -88,7 +88,17 @@ interface Options
     Partial<
       Pick<
         AppOptions,
-        'trustProxy' | 'corsOrigins' | 'maxInFlight' | 'maxEventLoopDelay' | 'retention' | 'quotas' | 'stopping'
+        | 'trustProxy'
+        | 'corsOrigins'
+        | 'maxInFlight'
+        | 'maxConnections'
+        | 'maxUnsentBytes'
+        | 'responseTimeout'
+        | 'maxEventLoopDelay'
+        | 'retention'
+        | 'metrics'
+        | 'quotas'
+        | 'stopping'
       >
     > {
   config?: DatabaseConfig
@@ -103,6 +113,7 @@ export async function startService(test: Test, options: Options = {}): Promise<S
   const { logger = silent, requestTimeout = 30_000, prepare = true, trustProxy, corsOrigins } = options
   // A machine that is busy with other tests must not turn answers into 503.
   const { maxInFlight = 1000, maxEventLoopDelay = 0, stopping = new AbortController().signal } = options
+  const { maxConnections = 1000, responseTimeout = 30_000, maxUnsentBytes = 128 * 1024 * 1024, metrics } = options
   const { retention = { tombstones: HOUR, keys: HOUR } } = options
   const { quotas = { tasks: UNLIMITED, tombstones: UNLIMITED, keyBytes: UNLIMITED } } = options
   const database = await openDatabase(options.config ?? (await sharedDatabase(test)), logger)
@@ -113,6 +124,10 @@ export async function startService(test: Test, options: Options = {}): Promise<S
     requestTimeout,
     guard: createGuard(options),
     maxInFlight,
+    maxConnections,
+    responseTimeout,
+    maxUnsentBytes,
+    metrics,
     maxEventLoopDelay,
     retention,
     quotas,

@@ -1,6 +1,6 @@
 /** HTTP by hand, for what no client library would send. */
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 
 /** Sends bytes to a local port and returns the one response, read until the server closes or the response is whole. */
@@ -36,4 +36,13 @@ export async function conversation(port: number, bytes: string): Promise<string>
   await once(socket, 'connect')
   socket.write(bytes, 'latin1')
   return text(socket)
+}
+
+/** Opens a connection to a local port that the other side may reset without harm. */
+export async function openConnection(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1')
+  // Being closed or reset is what many tests bring about.
+  socket.on('error', () => undefined)
+  await once(socket, 'connect')
+  return socket
 }
