@@ -5,12 +5,14 @@
  *
  * `-- --guard` fails where a request costs much more CPU time than on the floor; `-- --scale` shows what ten million tasks change;
  * `-- --soak` watches the memory for `--seconds`;
- * `-- --start` measures how long a start takes; `-- --processes` what a second process on the same port adds.
+ * `-- --start` measures how long a start takes; `-- --processes` what a second process on the same port adds;
+ * `-- --neighbours` what one user notices of another who sends the worst that the limits allow.
  */
 import { totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { startCluster } from '../test/helper/cluster.ts'
 import type { Teardown } from '../test/helper/service.ts'
+import { measureNeighbours } from './bench/neighbours.ts'
 import { type BenchOptions, comparePeers, guardCost } from './bench/peers.ts'
 import { measureProcesses } from './bench/processes.ts'
 import { measureScale } from './bench/scale.ts'
@@ -32,6 +34,7 @@ const modes: Record<string, Mode> = {
   soak: { run: soak, rounds: 1, seconds: 600 },
   start: { run: measureStart, rounds: 5, seconds: 1 },
   processes: { run: measureProcesses, rounds: 3, seconds: 3 },
+  neighbours: { run: measureNeighbours, rounds: 1, seconds: 7 },
 }
 
 const { values } = parseArgs({
@@ -43,14 +46,14 @@ const { values } = parseArgs({
     soak: { type: 'boolean', default: false },
     start: { type: 'boolean', default: false },
     processes: { type: 'boolean', default: false },
+    neighbours: { type: 'boolean', default: false },
   },
 })
 const [mode = compare] = Object.keys(modes).flatMap(name => (values[name as 'guard'] ? [modes[name] as Mode] : []))
 const { rounds = `${mode.rounds}`, seconds = `${mode.seconds}` } = values
 if (!(Number(rounds) >= 1) || !(Number(seconds) >= 1)) {
-  console.error(
-    'Usage: npm run bench -- [--guard | --scale | --soak | --start | --processes] [--rounds 3] [--seconds 5]',
-  )
+  const flags = Object.keys(modes).map(name => `--${name}`)
+  console.error(`Usage: npm run bench -- [${flags.join(' | ')}] [--rounds 3] [--seconds 5]`)
   process.exit(1)
 }
 

@@ -12,7 +12,8 @@ import { type Operation, USERS, userOf } from './load.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
-const SECRET = randomBytes(32).toString('base64')
+/** What tokens are signed with. */
+export const SECRET = randomBytes(32).toString('base64')
 
 export interface Contender {
   /** What Node gets: options, and the program. */
@@ -95,8 +96,13 @@ function answers(origin: string): Promise<boolean> {
 async function createTokens(): Promise<Map<string, string>> {
   const tokens = new Map<string, string>()
   for (let number = 0; number < USERS; number += 1) {
-    const token = new SignJWT().setProtectedHeader({ alg: 'HS256' }).setSubject(userOf(number)).setExpirationTime('1h')
-    tokens.set(userOf(number), await token.sign(new TextEncoder().encode(SECRET)))
+    tokens.set(userOf(number), await createToken(userOf(number)))
   }
   return tokens
+}
+
+/** A token for the user, valid where `secret` is the service's. */
+export function createToken(user: string, secret = SECRET): Promise<string> {
+  const token = new SignJWT().setProtectedHeader({ alg: 'HS256' }).setSubject(user).setExpirationTime('1h')
+  return token.sign(new TextEncoder().encode(secret))
 }
