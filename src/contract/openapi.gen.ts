@@ -501,7 +501,7 @@ export interface components {
              * @description Which item of a batch it is about, counted from 0; only where an item of batchTasks failed.
              */
             index?: number;
-            /** @description Every broken rule, with `validation_failed` only; where there are more than fit, `detail` says how many there are. */
+            /** @description Every broken rule, with `validation_failed` only; where there are more than 100, the first 100 of them, and `detail` says so. */
             errors?: components["schemas"]["ValidationError"][];
         };
         /**

@@ -126,10 +126,7 @@ function handle(
     // Something, for the validation to refuse it: Fastify does not read the body of a GET.
     else if (operation.method === 'get' && hasUnreadBody(request)) parts.requestBody = null
     const key = takesKey ? request.headers['idempotency-key'] : undefined
-    // As it is sent: a default that a later version fills in must not make a repetition another request.
-    const sent =
-      key === undefined ? undefined : { query: { ...parts.query }, body: { ...(parts.requestBody as object) } }
-    validate(parts)
+    const sent = validate(parts)
 
     const { path, query, header, requestBody: body } = parts
     const user = path.user_id as string | undefined
@@ -153,6 +150,7 @@ function handle(
           id: (path.id as string | undefined)?.toLowerCase(),
           ifMatch,
           ifNoneMatch,
+          // As it is sent: a default that a later version fills in must not make a retry another request.
           ...sent,
         }),
       }

@@ -1,5 +1,6 @@
 /** A request against its operation's compiled validators: every broken rule at once, each as a sentence. */
 import type { ErrorObject, ValidateFunction } from 'ajv'
+import ucs2length from 'ajv/dist/runtime/ucs2length.js'
 import { Problem, type ValidationError } from '../problem.ts'
 import type { Document, Operation, Schema } from './load.ts'
 
@@ -23,11 +24,18 @@ export interface RequestParts {
   requestBody?: unknown
 }
 
-export type Validate = (parts: RequestParts) => void
+/** A request as the client sent it, before any default is filled in. */
+export interface Sent {
+  query: Raw
+  body: unknown
+}
+
+/** Returns what was sent, for the parts themselves then have their defaults. */
+export type Validate = (parts: RequestParts) => Sent
 
 /**
  * Makes an operation's check: it converts query parameters to their types, fills in defaults and
- * throws `validation_failed` with everything that is wrong.
+ * throws `validation_failed` with everything that is wrong, up to the number of errors that a problem can have.
  */
 export function createValidate(operation: Operation, validators: ValidateFunction[], document: Document): Validate {
   const query = operation.parameters.filter(parameter => parameter.in === 'query')
@@ -37,45 +45,81 @@ export function createValidate(operation: Operation, validators: ValidateFunctio
   const { members } = document['x-limits']
   const conditions = unknownConditions(operation)
 
-  return parts => {
-    for (const { name, schema } of query) convert(parts.query, name, schema)
-    refuseHuge(parts.requestBody, members)
-    const errors: ValidationError[] = []
+  function* findErrors(parts: RequestParts): Generator<ValidationError> {
     for (const validate of validators) {
       if (validate(parts)) continue
-      for (const error of validate.errors as ErrorObject[]) errors.push(describe(error, longestPlace))
+      for (const error of validate.errors as ErrorObject[]) yield describe(error, longestPlace)
     }
     for (const name of conditions) {
-      if (parts.header[name] !== undefined)
-        errors.push({ in: 'header', name, code: 'unknown', detail: 'is not known here' })
+      if (parts.header[name] !== undefined) yield { in: 'header', name, code: 'unknown', detail: 'is not known here' }
     }
     if (operation.requestBody === undefined && parts.requestBody !== undefined) {
-      errors.push({
+      yield {
         in: 'body',
         pointer: '',
         code: 'unexpected_body',
         detail: 'must be empty: this operation takes no body',
-      })
+      }
     }
+  }
+
+  return parts => {
+    const sentQuery = { ...parts.query }
+    for (const { name, schema } of query) convert(parts.query, name, schema)
+    refuseHuge(parts.requestBody, members, longestPlace)
+    const sent = { query: sentQuery, body: copyOf(parts.requestBody) }
+    const errors = firstDistinct(findErrors(parts), mostErrors + 1)
     if (errors.length > 0) throw validationFailed(errors, mostErrors)
+    return sent
   }
 }
+
+/**
+ * A copy that keeps what it has when defaults are filled in, which happens at the top only: there are none below `oneOf`.
+ * Spreading a text instead would make a member of each of its characters.
+ */
+const copyOf = (body: unknown) =>
+  typeof body === 'object' && body !== null && !Array.isArray(body) ? { ...body } : body
 
 /** How far down the contract's schemas look, and more; a body may be nested a hundred thousand times. */
 const DEEPEST = 8
 
 /**
- * Refuses a list or an object with more than `most` members, wherever in the body it is looked at. Nothing else is told of it then: to
- * look at each member would cost the server more than it costs the caller.
+ * Refuses a list or an object with more than `most` members, wherever in the body it is looked at. Nothing else is
+ * reported then: to look at each member would cost the server more than it costs the caller.
  */
-function refuseHuge(value: unknown, most: number, pointer = '', depth = 0): void {
-  if (value === null || typeof value !== 'object' || depth > DEEPEST) return
-  const members = Object.entries(value)
-  if (members.length > most) {
-    const detail = `must have at most ${most} ${Array.isArray(value) ? 'items' : 'members'}, has ${members.length}`
-    throw validationFailed([{ in: 'body', pointer, code: 'too_long', detail }])
+function refuseHuge(body: unknown, most: number, longestPlace: number): void {
+  const found = findHuge(body, most)
+  if (found === undefined) return
+  const { path, huge } = found
+  const pointer = cut(path.map(name => `/${escapePointer(name.slice(0, longestPlace))}`).join(''), longestPlace)
+  const detail = Array.isArray(huge)
+    ? `must have at most ${most} items, has ${huge.length}`
+    : `must have at most ${most} members, has more`
+  throw validationFailed([{ in: 'body', pointer, code: 'too_long', detail }])
+}
+
+/** Makes no list of members before it knows that they are few, and no path before it has found something. */
+function findHuge(value: unknown, most: number, depth = 0): { path: string[]; huge: object } | undefined {
+  if (value === null || typeof value !== 'object' || depth > DEEPEST) return undefined
+  if (hasMoreThan(value, most)) return { path: [], huge: value }
+  const names = Array.isArray(value) ? undefined : Object.keys(value)
+  const members = names === undefined ? (value as unknown[]) : Object.values(value)
+  for (let index = 0; index < members.length; index += 1) {
+    const found = findHuge(members[index], most, depth + 1)
+    if (found !== undefined) return { path: [names?.[index] ?? `${index}`, ...found.path], huge: found.huge }
   }
-  for (const [name, member] of members) refuseHuge(member, most, `${pointer}/${escapePointer(name)}`, depth + 1)
+  return undefined
+}
+
+function hasMoreThan(value: object, most: number): boolean {
+  if (Array.isArray(value)) return value.length > most
+  let count = 0
+  for (const _ in value) {
+    count += 1
+    if (count > most) return true
+  }
+  return false
 }
 
 /** Conditions that the operation does not know: to ignore one would be to do what the caller wanted prevented (RFC 9110, 13.1). */
@@ -85,13 +129,27 @@ function unknownConditions(operation: Operation): string[] {
   return ['if-match', 'if-none-match'].filter(name => !known.includes(name))
 }
 
-/** A value that breaks several spellings of one rule (format and pattern, say) is told once. */
-export function validationFailed(all: ValidationError[], most = all.length): Problem<'validation_failed'> {
-  const distinct = new Map(all.map(error => [`${error.in} ${error.pointer ?? error.name} ${error.code}`, error]))
-  const errors = [...distinct.values()]
-  const count = errors.length === 1 ? '1 rule is broken; see errors.' : `${errors.length} rules are broken; see errors.`
-  const detail = errors.length > most ? `${count} Only the first ${most} are listed.` : count
-  return new Problem('validation_failed', detail, { errors: errors.slice(0, most) })
+/**
+ * The first `most` errors. A value that breaks several spellings of one rule (format and pattern, say) is reported once.
+ * Errors cost the server more than they cost the caller, so those that nobody gets to see are not even described.
+ */
+function firstDistinct(errors: Iterable<ValidationError>, most: number): ValidationError[] {
+  const distinct = new Map<string, ValidationError>()
+  for (const error of errors) {
+    distinct.set(`${error.in} ${error.pointer ?? error.name} ${error.code}`, error)
+    if (distinct.size === most) break
+  }
+  return [...distinct.values()]
+}
+
+/** @param most how many errors a problem can have; with more of them, `detail` says that some are left out */
+export function validationFailed(errors: ValidationError[], most = errors.length): Problem<'validation_failed'> {
+  return new Problem('validation_failed', summary(errors.length, most), { errors: errors.slice(0, most) })
+}
+
+function summary(count: number, most: number): string {
+  if (count > most) return `More than ${most} rules are broken; see errors for the first ${most}.`
+  return count === 1 ? '1 rule is broken; see errors.' : `${count} rules are broken; see errors.`
 }
 
 /** Only the plain decimal and boolean spellings: Ajv's own coercion would take 0x10 and 1e1, too. */
@@ -111,7 +169,9 @@ function describe(error: ErrorObject, longestPlace: number): ValidationError {
     tag?: string
   }
   const extra = missingProperty ?? additionalProperty ?? tag
-  const path = extra === undefined ? error.instancePath : `${error.instancePath}/${escapePointer(extra)}`
+  // No more of a long name than is quoted: escaping and splitting all of it would take longer than reading the body.
+  const path =
+    extra === undefined ? error.instancePath : `${error.instancePath}/${escapePointer(extra.slice(0, longestPlace))}`
   return { ...place(path, longestPlace), ...sentence(error) }
 }
 
@@ -129,7 +189,7 @@ const unescapePointer = (name: string) => name.replaceAll('~1', '/').replaceAll(
 const cut = (text: string, longest: number) => text.slice(0, longest).toWellFormed().replaceAll('\0', '\uFFFD')
 
 const characters = (count: number) => (count === 1 ? '1 character' : `${count} characters`)
-const lengthOf = (value: unknown) => [...(value as string)].length
+const lengthOf = (value: unknown) => ucs2length.default(value as string)
 
 function sentence(error: ErrorObject): Pick<ValidationError, 'code' | 'detail'> {
   const { keyword, params, data, parentSchema } = error
