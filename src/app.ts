@@ -22,8 +22,9 @@ import { createClientErrorHandler, createErrorHandler, createRefuse } from './er
 import { watchEventLoopDelay } from './event-loop-delay.ts'
 import type { Guard } from './guard.ts'
 import { handlers } from './handlers.ts'
+import { isLoopbackAuthority } from './loopback.ts'
 import type { Metrics } from './metrics.ts'
-import { overloaded, Problem, routeNotFound } from './problem.ts'
+import { misdirected, overloaded, Problem, routeNotFound } from './problem.ts'
 import type { Retention } from './purge/purge.ts'
 import type { Quotas } from './quotas.ts'
 
@@ -43,6 +44,8 @@ export interface AppOptions {
   /** Within how many milliseconds a request must have arrived whole. */
   requestTimeout: number
   guard: Guard
+  /** Whether only requests for this machine are served: without authentication, a page of any other host could read everything. */
+  localOnly: boolean
   /** How many requests may wait for the database, or for their response to be written, at the same time. */
   maxInFlight: number
   /** How many connections may be open at the same time. */
@@ -72,6 +75,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     logger,
     requestTimeout,
     guard,
+    localOnly,
     trustProxy = false,
     corsOrigins,
     maxInFlight,
@@ -160,6 +164,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await registerBrowserRules(app, contract.operations, corsOrigins)
   app.addHook('onRequest', (request, _reply, done) => {
     requireHttp1(request.raw)
+    if (localOnly && !isForLoopback(request)) throw misdirected()
     // Here already, before a body is read.
     if (request.is404) throw routeNotFound()
     done()
@@ -232,6 +237,16 @@ function requireHttp1({ httpVersion, headers, rawHeaders }: IncomingMessage): vo
   // Of several, Node keeps the first; a proxy may have gone by the last.
   const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.length === 4 && /^host$/i.test(name))
   if (hosts.length > 1) throw new Problem('malformed_request', 'The Host header must not be repeated.')
+}
+
+/**
+ * Whether each host that the request names is this machine. A name that somebody else's DNS resolves to this machine makes
+ * their page, to a browser, one of this server's own (DNS rebinding).
+ */
+function isForLoopback({ headers: { host }, url }: FastifyRequest): boolean {
+  // In absolute form the target names a host, too, and the router looks at its path only.
+  const target = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(url)?.[1]
+  return [host, target].every(authority => authority === undefined || isLoopbackAuthority(authority))
 }
 
 /** One line for each request, without bodies, query or credentials. */

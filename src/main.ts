@@ -42,6 +42,7 @@ async function run(): Promise<void> {
     logger,
     requestTimeout: config.REQUEST_TIMEOUT * 1000,
     guard: configureGuard(config, logger),
+    localOnly: !hasAuthentication(config),
     maxInFlight: config.MAX_IN_FLIGHT,
     maxConnections: config.MAX_CONNECTIONS ?? defaultMaxConnections(config.DATABASE_POOL_SIZE),
     responseTimeout: config.RESPONSE_TIMEOUT * 1000,

@@ -25,6 +25,7 @@ const kinds = {
   precondition_failed: { status: 412, title: 'The task has changed' },
   content_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: "The body's media type is not supported" },
+  misdirected_request: { status: 421, title: 'The request is for another host' },
   rate_limited: { status: 429, title: 'Too many requests' },
   headers_too_large: { status: 431, title: 'The headers are too large' },
   internal_error: { status: 500, title: 'Something went wrong here' },
@@ -104,3 +105,10 @@ export const overloaded = (): Problem<'overloaded'> =>
 /** 404: no route is at the path. */
 export const routeNotFound = (): Problem<'route_not_found'> =>
   new Problem('route_not_found', 'There is nothing at this path. The contract is at /openapi.yaml.')
+
+/** 421: the request is for a host other than this machine, which alone is served without authentication. */
+export const misdirected = (): Problem<'misdirected_request'> =>
+  new Problem(
+    'misdirected_request',
+    'Without authentication this server answers to localhost, 127.0.0.0/8 and [::1] only.',
+  )

@@ -32,7 +32,7 @@ t.test('a caller who hangs up in the middle of a body is no failure of the servi
   await once(socket, 'connect')
   const path = `/api/${user}/tasks`
   socket.write(
-    `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{"title`,
+    `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{"title`,
   )
   // Once this is answered the server has read the beginning of the other request.
   await service.call('GET', '/health/live')

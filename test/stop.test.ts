@@ -23,7 +23,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     const idle = connect(Number(new URL(origin).port), '127.0.0.1')
     await Promise.all([once(socket, 'connect'), once(idle, 'connect')])
     socket.write(
-      `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${json.length}\r\n\r\n${json.slice(0, 5)}`,
+      `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${json.length}\r\n\r\n${json.slice(0, 5)}`,
     )
     // Once another request is answered, the server has read the beginning of this one.
     await fetch(`${origin}/health/live`)
@@ -109,7 +109,9 @@ t.test('a half-sent request does not hold the stop past its deadline', async t =
   const socket = connect(Number(new URL(origin).port), '127.0.0.1')
   socket.on('error', () => undefined)
   await once(socket, 'connect')
-  socket.write('POST /api/a/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{')
+  socket.write(
+    'POST /api/a/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
+  )
   await fetch(`${origin}/health/live`)
   t.same(await end('SIGTERM'), { code: 0, signal: null })
 })
@@ -120,7 +122,9 @@ t.test('a second signal does not wait', async t => {
   const socket = connect(Number(new URL(origin).port), '127.0.0.1')
   socket.on('error', () => undefined)
   await once(socket, 'connect')
-  socket.write('POST /api/a/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{')
+  socket.write(
+    'POST /api/a/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
+  )
   await fetch(`${origin}/health/live`)
   child.kill('SIGTERM')
   await logged(line => line.msg.startsWith('SIGTERM'))

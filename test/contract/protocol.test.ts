@@ -95,7 +95,7 @@ t.test('paths that the contract does not name are 404', async t => {
     `Content-Length: ${limits.body_bytes + 1}\r\n\r\n`,
   ]
   for (const body of bodies) {
-    const bytes = `POST /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${body}`
+    const bytes = `POST /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${body}`
     t.equal((await send('POST', '/nowhere', bytes)).status, 404, 'whatever the body, which is not waited for')
   }
 })
@@ -237,7 +237,7 @@ t.test('what is not HTTP is 400', async t => {
   const lines = [
     'hello\r\n\r\n',
     'GET /health HTTP/9.9\r\n\r\n',
-    'GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
+    'GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
     'GET /health HTTP/1.1\r\nBad Header\r\n\r\n',
     'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
   ]
@@ -295,7 +295,7 @@ t.test('a body where none belongs is refused', async t => {
     const [method, url] = requestTo(operation)
     const framings = ['Content-Length: 2\r\n\r\n{}', 'Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n']
     for (const framing of framings) {
-      const start = `${method} ${url} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n`
+      const start = `${method} ${url} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n`
       const { status, body } = await send(method, url, start + framing)
       t.equal(status, 400, `${method} ${url}`)
       t.match(body.errors, [{ in: 'body', pointer: '', code: 'unexpected_body' }])
@@ -306,7 +306,7 @@ t.test('a body where none belongs is refused', async t => {
 t.test('one answer for each request of a connection, whatever follows it', async t => {
   const user = randomUser()
   const path = `/api/${user}/tasks`
-  const post = `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{"title":"T"}`
+  const post = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{"title":"T"}`
   const afterAnswer = async (bytes: string, more: string) => {
     const socket = createConnection(port, '127.0.0.1')
     await once(socket, 'connect')

@@ -123,6 +123,7 @@ export async function startService(test: Test, options: Options = {}): Promise<S
     logger,
     requestTimeout,
     guard: createGuard(options),
+    localOnly: options.authenticate === undefined,
     maxInFlight,
     maxConnections,
     responseTimeout,
