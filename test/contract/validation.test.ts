@@ -4,7 +4,7 @@ import t from 'tap'
 import { operations } from '../helper/contract.ts'
 import { randomUser, startService } from '../helper/service.ts'
 
-const { call, create, send } = await startService(t)
+const { call, create, origin, send } = await startService(t)
 
 t.test('everything that is wrong with a request is told at once', async t => {
   const { status, body, headers } = await call(
@@ -26,7 +26,7 @@ t.test('everything that is wrong with a request is told at once', async t => {
         in: 'path',
         name: 'user_id',
         code: 'wrong_format',
-        detail: 'may have only the characters A-Z a-z 0-9 . _ : @ | ~ + -',
+        detail: 'may have only the characters A-Z a-z 0-9 . _ : @ | ~ + -, and not dots alone',
       },
       {
         in: 'path',
@@ -143,4 +143,19 @@ t.test('every operation refuses an unknown query parameter and a bad X-Request-I
 t.test('a request without a user or an id', async t => {
   t.equal((await send('GET', '/api//tasks', 'GET /api//tasks HTTP/1.1\r\nHost: localhost\r\n\r\n')).body.status, 400)
   t.equal((await call('GET', `/api/${'x'.repeat(129)}/tasks`)).body.errors[0].code, 'too_long')
+})
+
+t.test('a user of dots alone is refused: to other clients that is another path', async t => {
+  const get = (segment: string) => {
+    const path = `/api/${segment}/tasks`
+    return send('GET', path, `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)
+  }
+  for (const segment of ['.', '..', '...', '%2e', '%2e%2e', '%2E.', '.%2e']) {
+    const { status, body } = await get(segment)
+    t.equal(status, 400, segment)
+    t.match(body.errors, [{ in: 'path', name: 'user_id', code: 'wrong_format' }])
+  }
+  // The client of this test resolves them before it sends anything, as browsers do.
+  for (const segment of ['..', '%2e%2e']) t.equal((await fetch(`${origin}/api/${segment}/tasks`)).status, 404, segment)
+  for (const segment of ['.a', '..a', 'a.', 'a..b', '.-.']) t.equal((await get(segment)).status, 200, segment)
 })
