@@ -2,9 +2,10 @@
 import { sql } from 'kysely'
 import t from 'tap'
 import { createAuthenticate } from '../src/auth.ts'
+import { REMEMBERED_FOR } from '../src/health/handlers.ts'
 import { operations, requestTo } from './helper/contract.ts'
 import { bearer, secret } from './helper/issuer.ts'
-import { ownDatabase, randomUser, silent, startService } from './helper/service.ts'
+import { ownDatabase, randomUser, silent, startService, type Test } from './helper/service.ts'
 
 t.test('a healthy service', async t => {
   const { call } = await startService(t)
@@ -24,15 +25,24 @@ t.test('health writes: many checks at once agree, and the row is new', async t =
   t.ok(beaten_at >= before)
 })
 
-t.test('many checks at once are one write: callers need no token for them', async t => {
-  const { call, database } = await startService(t, { config: await ownDatabase(t) })
+/** A service whose heartbeats are counted; returns the count as well. */
+async function countBeats(test: Test) {
+  const { call, database } = await startService(test, { config: await ownDatabase(test) })
   const { kysely: db } = database
-  await call('GET', '/health')
   await sql`create sequence writes`.execute(db)
   await sql`create function count_write() returns trigger language plpgsql as ${sql.lit(`begin
     perform nextval('writes'); return new; end`)}`.execute(db)
   await sql`create trigger count before insert on heartbeat for each row execute function count_write()`.execute(db)
+  const written = async () => {
+    const { rows } = await sql<{ count: string }>`
+      select case when is_called then last_value else 0 end as count from writes`.execute(db)
+    return Number(rows[0]?.count)
+  }
+  return { call, db, written }
+}
 
+t.test('many checks at once are one write: callers need no token for them', async t => {
+  const { call, db, written } = await countBeats(t)
   const locked = Promise.withResolvers<void>()
   const release = Promise.withResolvers<void>()
   const holder = db.transaction().execute(async db => {
@@ -47,8 +57,29 @@ t.test('many checks at once are one write: callers need no token for them', asyn
   release.resolve()
   await holder
   for (const { status } of await Promise.all(checks)) t.equal(status, 200)
-  const { rows } = await sql<{ last_value: number }>`select last_value from writes`.execute(db)
-  t.equal(Number(rows[0]?.last_value), 1)
+  t.equal(await written(), 1)
+})
+
+t.test('many checks one after another are two writes a second', async t => {
+  const { call, written } = await countBeats(t)
+  const start = performance.now()
+  let checks = 0
+  while ((await written()) < 3) {
+    t.equal((await call('GET', '/health')).status, 200)
+    checks += 1
+  }
+  t.ok(performance.now() - start >= 2 * REMEMBERED_FOR)
+  t.ok(checks > 3, `${checks} checks`)
+})
+
+t.test('a failure is remembered as long, and no longer', async t => {
+  const { call, database } = await startService(t, { config: await ownDatabase(t) })
+  await sql`alter table heartbeat rename to lost`.execute(database.kysely)
+  const start = performance.now()
+  t.equal((await call('GET', '/health')).status, 503)
+  await sql`alter table lost rename to heartbeat`.execute(database.kysely)
+  while ((await call('GET', '/health')).status !== 200);
+  t.ok(performance.now() - start >= REMEMBERED_FOR)
 })
 
 t.test('while the database is away, who may not is still told so', async t => {

@@ -1,29 +1,47 @@
 /** Health: may traffic come, and is the process alive. */
-import type { Handler, Input } from '../contract/types.ts'
+import type { Handler, Input, Output } from '../contract/types.ts'
 import { isUnavailable } from '../database/errors.ts'
 import { databaseUnavailable } from '../problem.ts'
 import * as health from './queries.ts'
 
 type Db = Input<'getHealth'>['db']
 
-/** The write that is under way in each database: callers need no token, so many checks at once must not be many writes. */
-const beats = new WeakMap<Db, Promise<void>>()
+/** For how many milliseconds an outcome is remembered: callers need no token, so many checks must not be many writes. */
+export const REMEMBERED_FOR = 500
 
-async function beat(db: Db): Promise<void> {
-  const pending = beats.get(db) ?? health.beat(db, new Date().toISOString()).finally(() => beats.delete(db))
-  beats.set(db, pending)
-  return pending
+interface Beat {
+  outcome: Promise<Output<'getHealth'>>
+  /** When it is over, `performance.now()` after which it is forgotten; until then it is shared in any case. */
+  until: number
 }
 
+const beats = new WeakMap<Db, Beat>()
+
 /** Writes to the database: whatever the reason, a database that does not take the write is not available. */
-export const getHealth: Handler<'getHealth'> = async ({ db }) => {
+async function check(db: Db): Promise<Output<'getHealth'>> {
   try {
-    await beat(db)
+    await health.beat(db, new Date().toISOString())
     return { status: 200, body: { status: 'ok' } }
   } catch (error) {
     if (isUnavailable(error)) throw error
     return databaseUnavailable(error)
   }
+}
+
+function startBeat(db: Db): Beat {
+  const beat: Beat = { outcome: check(db), until: Number.POSITIVE_INFINITY }
+  const remember = () => {
+    beat.until = performance.now() + REMEMBERED_FOR
+  }
+  beat.outcome.then(remember, remember)
+  beats.set(db, beat)
+  return beat
+}
+
+/** The outcome of a write that is no older than half a second, or still in progress; one that failed as well. */
+export const getHealth: Handler<'getHealth'> = ({ db }) => {
+  const known = beats.get(db)
+  return (known !== undefined && performance.now() < known.until ? known : startBeat(db)).outcome
 }
 
 /** Answers without looking at anything. */

@@ -5,6 +5,7 @@ import pg from 'pg'
 import t from 'tap'
 import { findBinaries, startCluster } from '../helper/cluster.ts'
 import { operations, requestTo } from '../helper/contract.ts'
+import { untilHealthy } from '../helper/process.ts'
 import { onPostgres, randomUser, type Service, startService } from '../helper/service.ts'
 
 if (!onPostgres || (findBinaries() === undefined && !process.env.CI)) {
@@ -122,7 +123,7 @@ t.test('a database that takes no writes any more, as after a failover', async t 
     201,
     'connections that took no writes are not used again',
   )
-  t.equal((await service.call('GET', '/health')).status, 200)
+  await untilHealthy(service.origin)
 })
 
 /** Ends all of the service's connections and waits until they are gone. */
