@@ -1,7 +1,9 @@
 /** What browsers are told. */
 import t from 'tap'
+import { createAuthenticate } from '../src/auth.ts'
 import { contract, operations, requestTo } from './helper/contract.ts'
-import { randomUser, startService } from './helper/service.ts'
+import { bearer, secret } from './helper/issuer.ts'
+import { randomUser, silent, startService } from './helper/service.ts'
 
 const origin = 'https://app.example.org'
 const preflight = { origin, 'access-control-request-method': 'PUT', 'access-control-request-headers': 'authorization' }
@@ -32,6 +34,33 @@ t.test('every response has security headers', async t => {
     t.match(headers.get('strict-transport-security'), /^max-age=\d+/)
     t.notOk(headers.has('x-powered-by') || headers.has('server'), 'nothing tells what runs here')
   }
+})
+
+t.test('no response of an operation may be stored, whatever its status', async t => {
+  const authenticate = createAuthenticate({ secret }, silent)
+  const { call } = await startService(t, { authenticate })
+  const user = randomUser()
+  const token = await bearer(user)
+  const path = `/api/${user}/tasks`
+  const task = await call('POST', path, { title: 'T' }, token)
+  const etag = task.headers.get('etag') as string
+  const answers = [task]
+  for (const operation of operations) {
+    const [method, url, body] = requestTo(operation, { user, id: task.body.id })
+    answers.push(await call(method, url, body), await call(method, url, body, token))
+  }
+  const other = await call('POST', path, { title: 'T' }, token)
+  const notModified = { ...token, 'if-none-match': other.headers.get('etag') as string }
+  answers.push(
+    await call('GET', `${path}/${other.body.id}`, undefined, notModified),
+    await call('GET', `${path}/${other.body.id}`, undefined, { ...token, 'if-match': etag }),
+    await call('GET', `${path}?x=1`, undefined, token),
+    await call('GET', path, undefined, { ...token, accept: 'text/html' }),
+    await call('HEAD', path, undefined, token),
+  )
+  const statuses = new Set(answers.map(({ status }) => status))
+  for (const status of [200, 201, 304, 400, 401, 406, 412]) t.ok(statuses.has(status), `${status} is among them`)
+  for (const { status, headers } of answers) t.equal(headers.get('cache-control'), 'no-store', `${status}`)
 })
 
 t.test('CORS is off', async t => {

@@ -57,11 +57,21 @@ export function registerOperations(app: FastifyInstance, contract: Contract, sur
       url,
       config: { operation },
       bodyLimit: operation['x-body-bytes'] ?? contract.document['x-limits'].body_bytes,
-      onRequest: [...(operation.security.length > 0 ? [surroundings.guard.admit] : []), requireAcceptable(operation)],
+      onRequest: [
+        forbidStoring,
+        ...(operation.security.length > 0 ? [surroundings.guard.admit] : []),
+        requireAcceptable(operation),
+      ],
       handler: handle(operation, contract, surroundings, turns),
     })
   }
   for (const [url, allowed] of methods) refuseOtherMethods(app, url, allowed)
+}
+
+/** What is of one user, errors included, is kept in no cache: neither in a browser's nor in one between. */
+const forbidStoring = (_request: FastifyRequest, reply: FastifyReply, done: () => void): void => {
+  reply.header('cache-control', 'no-store')
+  done()
 }
 
 /** Answers every method but `allowed` (and HEAD, where GET is allowed) with 405, before a body is read. */

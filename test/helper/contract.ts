@@ -57,8 +57,16 @@ export function violations(method: string, path: string, answer: Answer): string
   ]
 }
 
-/** What belongs to the message, to the connection or to the browser that shows it, and so to no operation. */
-const HTTP_HEADERS = ['connection', 'content-length', 'content-type', 'date', 'keep-alive', 'transfer-encoding']
+/** What belongs to the message, to caches, to the connection or to the browser that shows it, and so to no operation. */
+const HTTP_HEADERS = [
+  'cache-control',
+  'connection',
+  'content-length',
+  'content-type',
+  'date',
+  'keep-alive',
+  'transfer-encoding',
+]
 const BROWSER_HEADERS = [
   'access-control-allow-origin',
   'access-control-expose-headers',
