@@ -11,3 +11,5 @@ const SETTLED = 10_000
 // Where the folder cannot be written nothing is cached, and all else is the same.
 enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/compile', import.meta.url)))
 setTimeout(flushCompileCache, SETTLED).unref()
+// After that, for it is one of those modules.
+await import('./early-signals.ts')

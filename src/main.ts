@@ -22,6 +22,7 @@ import {
 import { defaultMaxConnections } from './connections.ts'
 import { DOCS_PATH } from './contract/documents.ts'
 import { type Database, openDatabase } from './database/open.ts'
+import { parent, takeSignals } from './early-signals.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { createLogger } from './logger.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
@@ -138,32 +139,40 @@ interface Stop {
   hurrying: AbortSignal
 }
 
-/** Heeds SIGTERM and SIGINT from now on; a second after `hurrying` the process ends, whatever still runs. */
+/** Handles SIGTERM, SIGINT and errors that nobody has caught from now on; a second after `hurrying` the process ends, whatever still runs. */
 function watchSignals(config: Config, logger: Logger): Stop {
   const stopping = new AbortController()
   const hurrying = new AbortController()
   const hurry = () => {
     hurrying.abort()
-    setTimeout(() => process.exit(0), 1000).unref()
+    setTimeout(() => process.exit(), 1000).unref()
+  }
+  const begin = () => {
+    setTimeout(hurry, (config.DRAIN_DELAY + config.SHUTDOWN_TIMEOUT) * 1000).unref()
+    stopping.abort()
   }
   const stop = (signal: NodeJS.Signals) => {
     if (stopping.signal.aborted) return hurry()
     logger.info(`${signal}: finishing what is in flight`)
-    setTimeout(hurry, (config.DRAIN_DELAY + config.SHUTDOWN_TIMEOUT) * 1000).unref()
-    stopping.abort()
+    begin()
   }
-  process.on('SIGTERM', stop)
-  process.on('SIGINT', stop)
+  takeSignals(stop)
   // npm hands signals to its shell, and that dies of them without a word to us: its end is the signal.
-  const shell = process.ppid
   if (isNpmScript())
-    setInterval(() => process.ppid !== shell && !stopping.signal.aborted && stop('SIGTERM'), 250).unref()
+    setInterval(() => process.ppid !== parent && !stopping.signal.aborted && stop('SIGTERM'), 250).unref()
+  // Rejections that nobody handles come here, too. What is in flight has a chance to finish; nothing new is trusted to this process.
+  process.on('uncaughtException', err => {
+    process.exitCode = 1
+    logger.fatal({ err }, 'unexpected error: this process stops')
+    if (!stopping.signal.aborted) begin()
+  })
   return { stopping: stopping.signal, hurrying: hurrying.signal }
 }
 
 try {
   await run()
-  process.exit(0)
+  // With 0, or with 1 after an unexpected error.
+  process.exit()
 } catch (error) {
   console.error(error)
   process.exit(1)

@@ -131,6 +131,62 @@ t.test('a second signal does not wait', async t => {
   t.same(await end('SIGTERM'), { code: 0, signal: null })
 })
 
+/** The options with which Node loads modules before the service, beside those that there are. */
+const withModules = (...files: string[]) => {
+  const imports = files.map(file => `--import=${new URL(file, import.meta.url)}`)
+  return { NODE_OPTIONS: [process.env.NODE_OPTIONS, ...imports].join(' ') }
+}
+
+const misbehaving = './helper/misbehave.mjs'
+
+t.test('a signal while modules are loaded ends with 0, before anything is opened', async t => {
+  const dataDir = join(await temporaryFolder(t), 'data')
+  const modules = withModules('../src/compile-cache.mjs', misbehaving)
+  const { exited } = startMain({ DATA_DIR: dataDir, ...modules, MISBEHAVE: 'stop while loading' })
+  t.same(await exited, [0, null])
+  t.notOk(existsSync(dataDir))
+})
+
+for (const MISBEHAVE of ['throw', 'reject']) {
+  t.test(`an error that nobody catches is one line of the log and an orderly stop: ${MISBEHAVE}`, async t => {
+    const env = { ...environment(await ownDatabase(t)), ...withModules(misbehaving), MISBEHAVE }
+    const { origin, process: child, logged, log } = await runMain(t, env)
+    await untilHealthy(origin)
+    const socket = connect(Number(new URL(origin).port), '127.0.0.1')
+    await once(socket, 'connect')
+    const head = `POST /api/${randomUser()}/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`
+    socket.write(`${head}Content-Length: 13\r\n\r\n{"tit`)
+    await fetch(`${origin}/health/live`)
+
+    const exited = once(child, 'exit')
+    child.kill('SIGUSR2')
+    const { err } = await logged(line => line.level === 60)
+    t.match(err, { message: 'on purpose', stack: /misbehave\.mjs/ })
+    child.kill('SIGUSR2')
+    while (log.filter(({ level }) => level === 60).length < 2) await sleep(5)
+    socket.write('le":"T"}')
+    t.match(
+      (await once(socket, 'data')).toString(),
+      /^HTTP\/1\.1 201 /,
+      'what is in flight is finished, whatever else fails',
+    )
+    t.same(await exited, [1, null])
+  })
+}
+
+t.test('after an error that nobody catches the stop has its deadline', async t => {
+  const env = { ...environment(await ownDatabase(t)), ...withModules(misbehaving), SHUTDOWN_TIMEOUT: '0' }
+  const { origin, end } = await runMain(t, { ...env, MISBEHAVE: 'throw' })
+  const socket = connect(Number(new URL(origin).port), '127.0.0.1')
+  socket.on('error', () => undefined)
+  await once(socket, 'connect')
+  socket.write(
+    'POST /api/a/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
+  )
+  await fetch(`${origin}/health/live`)
+  t.same(await end('SIGUSR2'), { code: 1, signal: null })
+})
+
 /** Waits until there is such a file. */
 async function exists(file: string): Promise<void> {
   while (!existsSync(file)) await sleep(5)
