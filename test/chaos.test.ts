@@ -1,7 +1,10 @@
-/** The checker of `npm run chaos`: what it accepts, and what it must not. */
+/** `npm run chaos`: what its checker accepts, and what it must not; which answers it finds fault with. */
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import t from 'tap'
 import { findContradiction, type Operation } from '../scripts/chaos/checker.ts'
 import type { Call, Content, Outcome } from '../scripts/chaos/model.ts'
+import { createRequests } from '../scripts/chaos/requests.ts'
 
 const content = (title: string): Content => ({ title, description: null, completed: false })
 /** As an answer: nobody knows. */
@@ -168,4 +171,32 @@ t.test('histories that cannot', async t => {
     lost,
     'and it says which answer',
   )
+})
+
+t.test('an answer that cannot be parsed is a finding, one that is lost or 503 is not', async t => {
+  const whole = (status: number, body: string) =>
+    `HTTP/1.1 ${status} X\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`
+  const get = async (bytes: string) => {
+    const server = createServer(socket =>
+      socket.on('error', () => socket.destroy()).once('data', () => socket.end(bytes)),
+    )
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const findings: string[] = []
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const answer = await createRequests(() => [origin], findings, false).send({ method: 'GET', path: '/' })
+    server.close()
+    return { answer, findings }
+  }
+  t.same(await get(whole(200, '{}')), { answer: { status: 200, body: {} }, findings: [] })
+  t.same(await get(whole(503, '{}')), { answer: undefined, findings: [] })
+  for (const lost of ['', whole(200, '{}').slice(0, 10), whole(200, '{}').slice(0, -1)]) {
+    t.same(await get(lost), { answer: undefined, findings: [] }, JSON.stringify(lost))
+  }
+  for (const nonsense of [whole(200, '{'), whole(503, '<html>')]) {
+    t.match(await get(nonsense), { answer: undefined, findings: [/^GET was answered \d+ with what is not JSON: /] })
+  }
+  for (const nonsense of ['nonsense\r\n\r\n', 'HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}']) {
+    t.match(await get(nonsense), { answer: undefined, findings: [/^GET: what was answered is not HTTP: /] })
+  }
 })

@@ -45,12 +45,17 @@ export function createRequests(origins: () => string[], findings: string[], forg
       body: body === undefined ? null : JSON.stringify(body),
     })
       .then(async answer => ({ status: answer.status, text: await answer.text() }))
-      // Refused, reset, or cut in the middle of the answer.
-      .catch(() => undefined)
-    if (response === undefined || response.status === 503) return undefined
+      .catch(({ cause }: { cause?: Error }) => {
+        // Whatever else it is, the request was refused or reset, or cut in the middle of the answer.
+        if (cause?.name === 'HTTPParserError')
+          findings.push(`${method}: what was answered is not HTTP: ${cause.message}`)
+        return undefined
+      })
+    if (response === undefined) return undefined
     const { status, text } = response
     try {
-      return { status, body: text === '' ? undefined : JSON.parse(text) }
+      const answer = { status, body: text === '' ? undefined : JSON.parse(text) }
+      return status === 503 ? undefined : answer
     } catch {
       findings.push(`${method} was answered ${status} with what is not JSON: ${text}`)
       return undefined
