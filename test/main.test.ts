@@ -238,6 +238,18 @@ t.test('a data folder that cannot be used ends in one sentence', async t => {
   t.match(stderr, /^The data folder \/.*\/file cannot be used: .*\.\n$/)
 })
 
+t.test('a data folder where none can be made ends in one sentence', async t => {
+  const folder = await temporaryFolder(t)
+  await writeFile(join(folder, 'file'), '')
+  // Of the first Node's own way to make folders would never return.
+  const inProc = process.platform === 'linux' ? ['/proc/x', '/proc/x/y'] : []
+  for (const DATA_DIR of [...inProc, join(folder, 'file/x/y')]) {
+    const { code, stderr } = await failMain({ DATA_DIR })
+    t.equal(code, 1)
+    t.match(stderr, /^The data folder \/.* cannot be used: .*\.\n$/, DATA_DIR)
+  }
+})
+
 t.test('a second process on one data folder is refused and harms nothing', async t => {
   const dataDir = join(await temporaryFolder(t), 'data')
   const { origin, process: owner, end } = await runMain(t, { DATA_DIR: dataDir })

@@ -1,7 +1,7 @@
 /** One process for each data folder: a lock that the kernel drops when its holder dies, however it dies. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { StartError } from '../start-error.ts'
 
@@ -19,7 +19,7 @@ export async function lockFolder(folder: string): Promise<() => void> {
   const ownerFile = join(folder, 'owner')
   let lock: DatabaseSync | undefined
   try {
-    mkdirSync(folder, { recursive: true })
+    makeFolder(folder)
     lock = new DatabaseSync(join(folder, 'lock'), { timeout: 0 })
     // Nothing is ever written to it, so it needs no journal beside it.
     lock.exec('pragma journal_mode = memory; begin exclusive')
@@ -35,6 +35,21 @@ export async function lockFolder(folder: string): Promise<() => void> {
     throw new StartError(`The data folder ${folder} cannot be used: ${(error as Error).message}.`)
   }
   return () => lock.close()
+}
+
+/**
+ * Makes the folder, and those that it is in. Not Node's recursive mkdir, which never returns where a folder that is there
+ * says of its content that it is not (ENOENT), as /proc does.
+ */
+function makeFolder(folder: string): void {
+  const parent = dirname(folder)
+  if (!existsSync(parent)) makeFolder(parent)
+  try {
+    mkdirSync(folder)
+  } catch (error) {
+    // It is there, or another process was faster.
+    if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw error
+  }
 }
 
 /** Who wrote the file last; the holder of the lock writes it a moment after it has the lock. */

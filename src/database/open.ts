@@ -22,8 +22,11 @@ export interface Store {
   readonly poolUsage?: () => PoolUsage
   /** Which database and where, for people; without credentials. */
   readonly description: string
-  /** Runs `work` on a connection that is fit for migrations: without the timeouts of requests. */
-  migrate<T>(work: (db: Kysely<Tables>) => Promise<T>): Promise<T>
+  /**
+   * Runs `work` on a connection that is fit for migrations: without the timeouts of requests.
+   * @param work gets a second one as well, with a timeout, for what only looks
+   */
+  migrate<T>(work: (db: Kysely<Tables>, quick: Kysely<Tables>) => Promise<T>): Promise<T>
   close(): Promise<void>
 }
 

@@ -38,7 +38,7 @@ export async function openPGlite(dataDir: string): Promise<Store> {
     return {
       kysely,
       description: `PGlite in ${folder}`,
-      migrate: work => work(kysely),
+      migrate: work => work(kysely, kysely),
       async close() {
         await kysely.destroy()
         unlock()

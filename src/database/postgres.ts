@@ -103,16 +103,20 @@ export function openPostgres(
       return { busy: sum('busy'), idle: sum('idle'), waiting: sum('waiting') }
     },
     description,
-    // Migrations take as long as they take: a connection of their own, which waits for locks and for long statements.
+    // Migrations take as long as they take: a connection of their own, which waits for locks and for long statements. What only
+    // looks takes another one: a connection that goes silent just then must not be waited for without end.
     async migrate(work) {
-      const pool = new pg.Pool({ ...POOL_DEFAULTS, connectionString: migrationUrl, max: 1 })
-      const db = new Kysely<Tables>({
-        dialect: new PostgresDialect({ pool: guardPool(pool, SESSION_FORMAT, nameOf, log) }),
-      })
+      const open = (config: pg.PoolConfig) => {
+        const pool = new pg.Pool({ ...POOL_DEFAULTS, connectionString: migrationUrl, max: 1, ...config })
+        return new Kysely<Tables>({
+          dialect: new PostgresDialect({ pool: guardPool(pool, SESSION_FORMAT, nameOf, log) }),
+        })
+      }
+      const [db, quick] = [open({}), open({ query_timeout: QUERY_TIMEOUT })]
       try {
-        return await work(db)
+        return await work(db, quick)
       } finally {
-        await db.destroy()
+        await Promise.all([db.destroy(), quick.destroy()])
       }
     },
     close: () => kysely.destroy(),

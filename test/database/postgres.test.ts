@@ -145,6 +145,20 @@ t.test('a connection that went silent is given up, and not used again', async t 
   await endedWell(t, running)
 })
 
+t.test('a connection that goes silent while the schema is looked at is given up, and another one tried', async t => {
+  const wire = await layWire(t, await ownDatabase(t))
+  await wire.resume()
+  for (const text of ['server_version_num', 'kysely_migration']) {
+    wire.silenceAt('request', text)
+    const running = await runBehind(t, wire)
+    const { error } = await running.logged(isWaiting)
+    t.equal(error, 'Query read timeout', text)
+    wire.silenceAt('request', 'nothing')
+    await untilHealthy(running.origin)
+    await endedWell(t, running)
+  }
+})
+
 t.test('a connection that breaks while it is set up is no failure of another kind', async t => {
   const wire = await layWire(t, await ownDatabase(t))
   await wire.resume()

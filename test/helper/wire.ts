@@ -13,6 +13,8 @@ export interface Wire {
   cut(): void
   /** From now on cuts a connection that sends `text`, before it arrives; or one whose answer has it, before that comes back. */
   cutAt(direction: 'request' | 'answer', text: string): void
+  /** The same, but such a connection goes silent. */
+  silenceAt(direction: 'request' | 'answer', text: string): void
   /** How often a connection was cut so. */
   readonly cuts: number
   /** Lets the connections that there are go silent: they stay open, and nothing comes through. New ones work. */
@@ -37,16 +39,14 @@ export async function layWire(test: Teardown, { databaseUrl }: DatabaseConfig): 
   const line = databaseUrl === undefined ? await lineToPGlite() : lineToPostgres(databaseUrl)
   const sockets = new Set<Socket>()
   const silent = new Set<Socket>()
-  let cutting: { direction: 'request' | 'answer'; text: string } | undefined
+  let trap: { direction: 'request' | 'answer'; text: string; spring(socket: Socket): void } | undefined
   let cuts = 0
   const server = createServer(near => {
     sockets.add(near)
     near.on('error', () => near.destroy())
     const pass = (direction: 'request' | 'answer', bytes: Uint8Array, deliver: Deliver) => {
-      if (cutting?.direction === direction && Buffer.from(bytes).includes(cutting.text)) {
-        cuts += 1
-        near.destroy()
-      } else if (near.writable && !silent.has(near)) deliver(bytes)
+      if (trap?.direction === direction && Buffer.from(bytes).includes(trap.text)) trap.spring(near)
+      else if (near.writable && !silent.has(near)) deliver(bytes)
     }
     const send = line(near, bytes => pass('answer', bytes, answer => near.write(answer)))
     near.on('data', bytes => pass('request', bytes, send))
@@ -65,7 +65,14 @@ export async function layWire(test: Teardown, { databaseUrl }: DatabaseConfig): 
     url: `postgresql://postgres@${pathname}?host=${encodeURIComponent(folder)}`,
     cut,
     cutAt(direction, text) {
-      cutting = { direction, text }
+      const spring = (socket: Socket) => {
+        cuts += 1
+        socket.destroy()
+      }
+      trap = { direction, text, spring }
+    },
+    silenceAt(direction, text) {
+      trap = { direction, text, spring: socket => silent.add(socket) }
     },
     get cuts() {
       return cuts
