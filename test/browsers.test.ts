@@ -43,7 +43,6 @@ t.test('no response of an operation may be stored, whatever its status', async t
   const token = await bearer(user)
   const path = `/api/${user}/tasks`
   const task = await call('POST', path, { title: 'T' }, token)
-  const etag = task.headers.get('etag') as string
   const answers = [task]
   for (const operation of operations) {
     const [method, url, body] = requestTo(operation, { user, id: task.body.id })
@@ -53,7 +52,7 @@ t.test('no response of an operation may be stored, whatever its status', async t
   const notModified = { ...token, 'if-none-match': other.headers.get('etag') as string }
   answers.push(
     await call('GET', `${path}/${other.body.id}`, undefined, notModified),
-    await call('GET', `${path}/${other.body.id}`, undefined, { ...token, 'if-match': etag }),
+    await call('GET', `${path}/${other.body.id}`, undefined, { ...token, 'if-match': '"1000"' }),
     await call('GET', `${path}?x=1`, undefined, token),
     await call('GET', path, undefined, { ...token, accept: 'text/html' }),
     await call('HEAD', path, undefined, token),

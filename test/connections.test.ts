@@ -16,7 +16,7 @@ import { conversation, openConnection } from './helper/socket.ts'
 
 const BUNDLE = '/docs/static/swagger-ui-bundle.js'
 
-const get = (path: string, headers = '') => `GET ${path} HTTP/1.1\r\nHost: x\r\n${headers}\r\n`
+const get = (path: string, headers = '') => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`
 
 /** Counts what the service counts, and lets a test wait for it. */
 function createCounts() {
@@ -103,7 +103,7 @@ t.test('a connection with too many unanswered requests is closed', async t => {
   const { metrics, closed, untilClosed } = createCounts()
   const { port, call } = await startService(t, { metrics })
   const user = randomUser()
-  const post = `POST /api/${user}/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n`
+  const post = `POST /api/${user}/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n`
   const most = await conversation(port, get('/health/live').repeat(63) + get('/health/live', 'Connection: close\r\n'))
   t.equal(statusesOf(most).length, 64)
   t.same(closed, [])
@@ -188,7 +188,7 @@ t.test('a request is in flight until its response is written', async t => {
     const before = closed.length
     for (let count = 0; count < 16; count++) {
       const key = header && `${header}${count}\r\n`
-      const post = `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${key}Content-Length: 13\r\n\r\n`
+      const post = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${key}Content-Length: 13\r\n\r\n`
       stuck.write(`${get(BUNDLE).repeat(3)}${post}{"title":"T"}`)
     }
     // Every task is written, but one response: it stands behind those that are not read.
@@ -254,7 +254,7 @@ t.test('a new connection takes the place of the one that is idle longest', async
   t.equal(await ask(first), 'HTTP/1.1 200 OK', 'one that was used since is not touched')
 
   const rest = sockets.filter(socket => socket !== silentOne)
-  const post = `POST /api/${randomUser()}/tasks HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n`
+  const post = `POST /api/${randomUser()}/tasks HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n`
   const answers = rest.map(socket => {
     // Expect: the answer to it tells that the request is in progress.
     socket.write(`${post}Expect: 100-continue\r\nContent-Length: 13\r\n\r\n`)

@@ -191,3 +191,44 @@ t.test('without limits there are no headers of them', async t => {
   const { headers } = await call('GET', `/api/${user}/tasks`, undefined, await bearer(user))
   for (const name of ['ratelimit', 'ratelimit-policy']) t.notOk(headers.has(name) || refused.headers.has(name))
 })
+
+t.test('a batch counts as its items, each of them', async t => {
+  const { call } = await limited(t, 10)
+  const user = randomUser()
+  const header = await bearer(user)
+  const batch = (length: number, more = {}) =>
+    call(
+      'POST',
+      `/api/${user}/tasks/batch`,
+      { items: Array(length).fill({ action: 'create', task: { title: 'T' } }) },
+      {
+        ...header,
+        ...more,
+      },
+    )
+  const first = await batch(4)
+  t.equal(first.status, 200)
+  t.match(first.headers.get('ratelimit'), /^"user";r=6;t=\d+$/)
+  const refused = await batch(7, { 'idempotency-key': 'key' })
+  t.match([refused.status, refused.body.code], [429, 'rate_limited'])
+  t.match(refused.headers.get('ratelimit'), /^"user";r=5;t=\d+$/, 'it counts as a request, as whatever is refused')
+  t.equal((await call('GET', `/api/${user}/tasks`, undefined, header)).body.data.length, 4, 'nothing of it was done')
+  t.match((await batch(1)).headers.get('ratelimit'), /^"user";r=3;t=\d+$/)
+  t.equal((await batch(4)).status, 429)
+  t.equal((await call('GET', `/api/${user}/tasks`, undefined, header)).status, 200)
+})
+
+t.test('a batch with more items than a minute allows takes the whole minute', async t => {
+  const { call } = await limited(t, 5)
+  const user = randomUser()
+  const header = await bearer(user)
+  const items = Array(20).fill({ action: 'create', task: { title: 'T' } })
+  t.equal((await call('POST', `/api/${user}/tasks/batch`, { items }, header)).status, 200)
+  t.equal((await call('GET', `/api/${user}/tasks`, undefined, header)).status, 429)
+})
+
+t.test('without a limit a batch of any size is done', async t => {
+  const { call } = await startService(t)
+  const items = Array(20).fill({ action: 'create', task: { title: 'T' } })
+  t.equal((await call('POST', `/api/${randomUser()}/tasks/batch`, { items })).status, 200)
+})

@@ -79,15 +79,15 @@ const removingTombstones = write(
   'purge_remove_tombstones',
   (_db, { userId, ids, before }: Removal) => sql<{ count: number }>`
     with found as (
-      select t.id from unnest(array(select id from unnest(${ids}::uuid[]) as id order by id)) as wanted (id)
+      select t.user_id, t.id from unnest(array(select id from unnest(${ids}::uuid[]) as id order by id)) as wanted (id)
       cross join lateral (
-        select id, deleted_at from task where user_id = ${userId} and id = wanted.id offset 0 for update
+        select user_id, id, deleted_at from task where user_id = ${userId} and id = wanted.id offset 0 for update
       ) as t
       where t.deleted_at < ${before}::timestamptz
     ), gone as (
-      delete from task
-      where user_id = ${userId} and id = any(array(select id from found))
-      returning revision
+      delete from task as t using found
+      where t.user_id = found.user_id and t.id = found.id
+      returning t.revision
     )
     update user_clock as c set
       tombstones = c.tombstones - (select count(*) from gone),
@@ -123,9 +123,10 @@ const removingKeys = write(
   'purge_remove_keys',
   (_db, { userId, ids, before }: Removal) => sql<{ count: number }>`
     with gone as (
-      delete from idempotency_key
-      where user_id = ${userId} and key = any(${ids}::text[]) and created_at < ${before}
-      returning stored_bytes
+      delete from idempotency_key as k
+      using (select ${userId}::text as user_id, key from unnest(${ids}::text[]) as key offset 0) as wanted
+      where k.user_id = wanted.user_id and k.key = wanted.key and k.created_at < ${before}
+      returning k.stored_bytes
     ), clock as (
       update user_clock as c set key_bytes = c.key_bytes - (select sum(stored_bytes) from gone)
       where user_id = ${userId} and exists (select from gone)

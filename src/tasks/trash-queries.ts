@@ -51,8 +51,9 @@ export interface Removed {
   tombstones: number
 }
 
-// Select in index order; lock in id order so that concurrent calls cannot deadlock. The lateral join and the arrays keep PostgreSQL
-// from walking all of the user's tasks for each of these, whatever it knows of the table.
+// Select in index order; lock in id order so that concurrent calls cannot deadlock. The lateral join, and a user_id that comes from the
+// locked rows, leave PostgreSQL nothing but to walk the ids: with the user's id as a constant and `id = any(…)` it may walk all of the
+// user's tasks instead, and filter them.
 const removingAll = write(
   'task_remove_all',
   (
@@ -65,9 +66,13 @@ const removingAll = write(
       order by created_at desc, id desc
       limit ${limit}
     ), stored as (
-      select t.id from unnest(array(select id from chosen order by id)) as wanted (id)
+      select t.user_id, t.id, row_number() over () as number
+      from unnest(array(select id from chosen order by id)) as wanted (id)
       cross join lateral (
-        select id, completed, deleted_at from task where user_id = ${userId} and id = wanted.id offset 0 for update
+        select user_id, id, completed, deleted_at from task
+        where user_id = ${userId} and id = wanted.id
+        offset 0
+        for update
       ) as t
       where t.completed = ${completed} and t.deleted_at is null
     ), clock as (
@@ -78,11 +83,9 @@ const removingAll = write(
       where user_id = ${userId} and exists (select from stored)
       returning revision, tombstones
     ), removed as (
-      update task as t set
-        deleted_at = ${now}::timestamptz,
-        revision = clock.revision + 1 - array_position(array(select id from stored), t.id)
-      from clock
-      where t.user_id = ${userId} and t.id = any(array(select id from stored))
+      update task as t set deleted_at = ${now}::timestamptz, revision = clock.revision + 1 - stored.number
+      from clock, stored
+      where t.user_id = stored.user_id and t.id = stored.id
       returning t.id
     )
     select count(*) as deleted, (select count(*) from chosen) = ${limit}::int as has_more,
@@ -156,15 +159,15 @@ const trimming = write(
       order by deleted_at, id
       limit (select count from surplus)
     ), stored as (
-      select t.id from unnest(array(select id from chosen order by id)) as wanted (id)
+      select t.user_id, t.id from unnest(array(select id from chosen order by id)) as wanted (id)
       cross join lateral (
-        select id, deleted_at from task where user_id = ${userId} and id = wanted.id offset 0 for update
+        select user_id, id, deleted_at from task where user_id = ${userId} and id = wanted.id offset 0 for update
       ) as t
       where t.deleted_at is not null
     ), gone as (
-      delete from task
-      where user_id = ${userId} and id = any(array(select id from stored))
-      returning revision
+      delete from task as t using stored
+      where t.user_id = stored.user_id and t.id = stored.id
+      returning t.revision
     )
     update user_clock as c set
       tombstones = c.tombstones - (select count(*) from gone),

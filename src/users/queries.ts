@@ -17,11 +17,11 @@ const erasingTasks = write(
   'user_erase_tasks',
   (_db, { userId, limit, epoch }: EraseValues) => sql<{ count: number }>`
     with stored as (
-      select id from task where user_id = ${userId} order by id limit ${limit} for update
+      select user_id, id from task where user_id = ${userId} order by id limit ${limit} for update
     ), gone as (
-      delete from task
-      where user_id = ${userId} and id = any(array(select id from stored))
-      returning deleted_at
+      delete from task as t using stored
+      where t.user_id = stored.user_id and t.id = stored.id
+      returning t.deleted_at
     ), clock as (
       update user_clock as c set
         epoch = ${epoch},
@@ -42,12 +42,12 @@ export async function eraseTasks(db: Db, userId: string, limit: number, epoch: n
 const erasingKeys = write(
   'user_erase_keys',
   (_db, { userId, limit, epoch }: EraseValues) => sql<{ count: number }>`
-    with gone as (
-      delete from idempotency_key
-      where user_id = ${userId} and key = any(array(
-        select key from idempotency_key where user_id = ${userId} order by key limit ${limit}
-      ))
-      returning stored_bytes
+    with chosen as (
+      select user_id, key from idempotency_key where user_id = ${userId} order by key limit ${limit}
+    ), gone as (
+      delete from idempotency_key as k using chosen
+      where k.user_id = chosen.user_id and k.key = chosen.key
+      returning k.stored_bytes
     ), clock as (
       update user_clock as c set epoch = ${epoch}, key_bytes = c.key_bytes - (select sum(stored_bytes) from gone)
       where user_id = ${userId} and exists (select from gone)

@@ -49,9 +49,9 @@ t.test('which connections must not be used again', async t => {
 })
 
 t.test('conflicts, and values that PostgreSQL cannot hold', async t => {
-  for (const code of ['40001', '40P01']) t.ok(isConflict(withCode(code)), code)
+  for (const code of ['40001', '40P01', '23505']) t.ok(isConflict(withCode(code)), code)
   for (const code of ['22021', '22P02', '22003', '22008']) t.ok(isBadValue(withCode(code)), code)
-  for (const error of [new Error('oops'), withCode('23505'), withCode(7), null]) {
+  for (const error of [new Error('oops'), withCode('23502'), withCode(7), null]) {
     t.notOk(isConflict(error) || isBadValue(error), `${error}`)
   }
 })

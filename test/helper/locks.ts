@@ -9,6 +9,10 @@ export async function untilWaiting(db: Kysely<Tables>, text: string): Promise<vo
     select from pg_stat_activity
     where datname = current_database() and wait_event_type = 'Lock' and query like ${`%${text}%`}`
   await db.transaction().execute(async transaction => {
-    while ((await waiting.execute(transaction)).rows.length === 0) await sleep(5)
+    while ((await waiting.execute(transaction)).rows.length === 0) {
+      // A transaction sees the sessions as they were when it first looked.
+      await sql`select pg_stat_clear_snapshot()`.execute(transaction)
+      await sleep(5)
+    }
   })
 }

@@ -1,5 +1,5 @@
 /** Every statement that the service sends, and the plan by which the database carries it out. */
-import { type Kysely, sql } from 'kysely'
+import { type CompiledQuery, type Kysely, sql } from 'kysely'
 import type { OperationId } from '../../src/contract/types.ts'
 import { statementsSoFar } from '../../src/database/statement.ts'
 import type { Tables } from '../../src/database/tables.ts'
@@ -20,6 +20,10 @@ export interface Statement {
 /** A node of `explain (format json)`, as far as it is looked at here. */
 export interface Plan {
   'Node Type': string
+  'Relation Name'?: string
+  Filter?: string
+  'Shared Hit Blocks'?: number
+  'Shared Read Blocks'?: number
   Plans?: Plan[]
 }
 
@@ -117,16 +121,59 @@ export async function explainTree(db: Kysely<Tables>, text: string): Promise<Pla
   return trees?.[0]?.Plan
 }
 
-async function explainAs<Line>(db: Kysely<Tables>, text: string, options: string): Promise<Line[]> {
-  const numbers = Array.from(text.matchAll(/\$(\d+)/g), ([, number]) => Number(number))
-  const values = Array.from({ length: Math.max(...numbers) }, () => 'null').join(', ')
-  return db.transaction().execute(async transaction => {
+async function explainAs<Line>(
+  db: Kysely<Tables>,
+  text: string,
+  options: string,
+  parameters: readonly unknown[] = nulls(text),
+): Promise<Line[]> {
+  const values = parameters.map(literal).join(', ')
+  const transaction = await db.startTransaction().execute()
+  try {
     await sql.raw(`prepare explained as ${text}`).execute(transaction)
     const explaining = sql.raw<{ 'QUERY PLAN': Line }>(`explain (${options}) execute explained(${values})`)
     const { rows } = await explaining.execute(transaction)
     await sql.raw('deallocate explained').execute(transaction)
     return rows.map(row => row['QUERY PLAN'])
+  } finally {
+    await transaction.rollback().execute()
+  }
+}
+
+function nulls(text: string): null[] {
+  const numbers = Array.from(text.matchAll(/\$(\d+)/g), ([, number]) => Number(number))
+  return Array.from({ length: Math.max(...numbers) }, () => null)
+}
+
+/** A value as SQL: what the drivers send as text. */
+function literal(value: unknown): string {
+  if (value === null || value === undefined) return 'null'
+  if (Array.isArray(value)) return `'{${value.join(',')}}'`
+  return typeof value === 'string' ? `'${value.replaceAll("'", "''")}'` : `${value}`
+}
+
+/**
+ * How many blocks (8 KiB) PostgreSQL looks at for the one statement that `use` sends, with the values that it sends. What the statement
+ * writes is undone, and it returns nothing.
+ */
+export async function countBlocks(db: Kysely<Tables>, use: (db: Kysely<Tables>) => Promise<unknown>): Promise<number> {
+  let blocks = 0
+  const executeQuery = async (query: CompiledQuery) => {
+    const options = 'analyze, buffers, format json'
+    const [trees] = await explainAs<{ Plan: Plan }[]>(db, query.sql, options, query.parameters)
+    const plan = trees?.[0]?.Plan
+    blocks += (plan?.['Shared Hit Blocks'] ?? 0) + (plan?.['Shared Read Blocks'] ?? 0)
+    return { rows: [] }
+  }
+  const explaining = new Proxy(db, {
+    get(target, name) {
+      const member = Reflect.get(target, name, target)
+      if (name === 'executeQuery') return executeQuery
+      return typeof member === 'function' ? member.bind(target) : member
+    },
   })
+  await use(explaining)
+  return blocks
 }
 
 /** Makes tasks and keys of many users, and lets the database count them: as many as it counts without leaving any out. */

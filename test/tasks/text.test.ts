@@ -4,12 +4,16 @@ import t from 'tap'
 import { operations } from '../helper/contract.ts'
 import { randomUser, startService } from '../helper/service.ts'
 
-const { call, create, send } = await startService(t)
+const { call, create, database, send } = await startService(t)
+
+/** What is refused of the control characters below U+0020: all but tab, line feed and carriage return. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what it is about
+const CONTROLS = /[\0-\x08\x0b\x0c\x0e-\x1f]/
 
 t.test('any text comes back as it was sent', async t => {
   const user = randomUser()
   const text = (maxLength: number) =>
-    fc.string({ unit: 'binary', minLength: 1, maxLength }).filter(value => !value.includes('\0'))
+    fc.string({ unit: 'binary', minLength: 1, maxLength }).filter(value => !CONTROLS.test(value))
   const property = fc.asyncProperty(text(120), fc.option(text(2000)), async (title, description) => {
     const task = await create(user, { title, description })
     const { body } = await call('GET', `/api/${user}/tasks/${task.id}`)
@@ -55,7 +59,7 @@ t.test('lengths are counted in characters, not in bytes or halves of surrogate p
   ])
 })
 
-t.test('NUL and lone surrogates are refused in every text of every operation', async t => {
+t.test('control characters and lone surrogates are refused in every text of every operation', async t => {
   const user = randomUser()
   const { id } = await create(user, { title: 'Kept' })
   for (const { operationId, method, path, requestBody } of operations) {
@@ -65,7 +69,7 @@ t.test('NUL and lone surrogates are refused in every text of every operation', a
     for (const [name, schema] of Object.entries(media?.schema.properties ?? {})) {
       if (![schema.type].flat().includes('string')) continue
       const valid = { title: 'T', description: null, completed: false }
-      for (const text of ['a\0', '\ud800', 'a\udc00b', '\udc00\ud800']) {
+      for (const text of ['a\0', '\u0001', 'a\u000bb', '\u001f', '\ud800', 'a\udc00b', '\udc00\ud800']) {
         const url = path.replace('{user_id}', user).replace('{id}', id)
         const { status, body } = await call(method.toUpperCase(), url, { ...valid, [name]: text })
         t.equal(status, 400, `${operationId} ${name} ${JSON.stringify(text)}`)
@@ -77,6 +81,23 @@ t.test('NUL and lone surrogates are refused in every text of every operation', a
     (await call('GET', `/api/${user}/tasks`)).body.data.map((task: { title: string }) => task.title),
     ['Kept'],
   )
+})
+
+t.test('a control character is refused in one sentence that says which are not', async t => {
+  const { body } = await call('POST', `/api/${randomUser()}/tasks`, { title: 'a\u0007' })
+  const detail = 'must not have control characters other than tab, line feed and carriage return'
+  t.same(body.errors, [{ in: 'body', pointer: '/title', code: 'wrong_format', detail }])
+})
+
+t.test('tasks from before control characters were refused are served as they are', async t => {
+  const user = randomUser()
+  const { id } = await create(user)
+  const text = { title: 'a\u0001', description: '\u001f\u000b' }
+  await database.kysely.updateTable('task').set(text).where('user_id', '=', user).execute()
+  t.match((await call('GET', `/api/${user}/tasks/${id}`)).body, text)
+  t.match((await call('GET', `/api/${user}/tasks`)).body.data, [text])
+  t.match((await call('GET', `/api/${user}/changes`)).body.data, [{ task: text }])
+  t.match((await call('PATCH', `/api/${user}/tasks/${id}`, { completed: true })).body, text)
 })
 
 t.test('NUL and what is not UTF-8 are refused in path and query', async t => {

@@ -180,7 +180,7 @@ t.test(
     const removing = removeAll(kysely, user, true, 2, new Date().toISOString())
     await untilWaiting(kysely, 'with chosen as')
     await changing.commit().execute()
-    t.same(await removing, { deleted: 1, has_more: true })
+    t.match(await removing, { deleted: 1, has_more: true })
   },
 )
 
