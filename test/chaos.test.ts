@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import t from 'tap'
 import { findContradiction, type Operation } from '../scripts/chaos/checker.ts'
 import type { Call, Content, Outcome } from '../scripts/chaos/model.ts'
-import { createRequests } from '../scripts/chaos/requests.ts'
+import { createSend, type Request } from '../scripts/chaos/send.ts'
 
 const content = (title: string): Content => ({ title, description: null, completed: false })
 /** As an answer: nobody knows. */
@@ -176,7 +176,7 @@ t.test('histories that cannot', async t => {
 t.test('an answer that cannot be parsed is a finding, one that is lost or 503 is not', async t => {
   const whole = (status: number, body: string) =>
     `HTTP/1.1 ${status} X\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`
-  const get = async (bytes: string) => {
+  const get = async (bytes: string, request: Partial<Request> = {}) => {
     const server = createServer(socket =>
       socket.on('error', () => socket.destroy()).once('data', () => socket.end(bytes)),
     )
@@ -184,11 +184,13 @@ t.test('an answer that cannot be parsed is a finding, one that is lost or 503 is
     await once(server, 'listening')
     const findings: string[] = []
     const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-    const answer = await createRequests(() => [origin], findings, false).send({ method: 'GET', path: '/' })
+    const answer = await createSend(() => [origin], findings)({ method: 'GET', path: '/', ...request })
     server.close()
     return { answer, findings }
   }
   t.same(await get(whole(200, '{}')), { answer: { status: 200, body: {} }, findings: [] })
+  const post = { method: 'POST', body: {}, headers: { 'idempotency-key': 'key' } }
+  t.same(await get(whole(200, ''), post), { answer: { status: 200, body: undefined }, findings: [] })
   t.same(await get(whole(503, '{}')), { answer: undefined, findings: [] })
   for (const lost of ['', whole(200, '{}').slice(0, 10), whole(200, '{}').slice(0, -1)]) {
     t.same(await get(lost), { answer: undefined, findings: [] }, JSON.stringify(lost))

@@ -1,6 +1,7 @@
 /** The configuration's variables. */
 import t from 'tap'
-import { type Config, startWarnings, variables } from '../src/config.ts'
+import { type Config, quotas, startWarnings, variables } from '../src/config.ts'
+import { UNLIMITED } from '../src/quotas.ts'
 
 t.test('every default is a value that is allowed', async t => {
   for (const [name, { default: fallback, read }] of Object.entries(variables))
@@ -24,6 +25,13 @@ t.test('values and mistakes', async t => {
   for (const url of ['localhost/d', 'mysql://a@b/c', 'postgres://a b:c']) {
     t.throws(() => variables.DATABASE_URL.read(url), /must be a URL such as/, url)
   }
+})
+
+t.test('a quota of 0 is no limit', async t => {
+  const config = (number: number) =>
+    ({ QUOTA_TASKS: number, QUOTA_TRASH: number, QUOTA_IDEMPOTENCY_BYTES: number }) as Config
+  t.same(quotas(config(7)), { tasks: 7, tombstones: 7, keyBytes: 7 })
+  t.same(quotas(config(0)), { tasks: UNLIMITED, tombstones: UNLIMITED, keyBytes: UNLIMITED })
 })
 
 t.test('warnings at start', async t => {

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { sql } from 'kysely'
 import t from 'tap'
 import { type DatabaseConfig, openDatabase } from '../src/database/open.ts'
 import { environment, runMain, untilHealthy } from './helper/process.ts'
@@ -40,6 +41,23 @@ t.test('the command purges by the configured retention, and says what', async t 
   const purged = '1 tombstones and 0 keys purged'
   t.same(await purge({ TOMBSTONE_RETENTION: '10' }), [purged, purged], 'in the middle and in the end')
   await t.rejects(purge({ TOMBSTONE_RETENTION: '0' }), { code: 1, stderr: /^TOMBSTONE_RETENTION must be/ })
+})
+
+t.test('rows that cannot be purged are reported, and the command fails', async t => {
+  const config = await databaseWithTombstone(t)
+  const database = await openDatabase(config, silent)
+  await sql`
+    create function refuse() returns trigger language plpgsql as $$
+    begin raise exception 'this row stays'; end $$`.execute(database.kysely)
+  await sql`
+    create trigger stuck before delete on task for each row execute function refuse()`.execute(database.kysely)
+  await database.close()
+  const env = { ...inherited, ...environment(config), TOMBSTONE_RETENTION: '10' }
+  await t.rejects(promisify(execFile)(process.execPath, [script], { env }), {
+    code: 1,
+    stdout: /^0 tombstones and 0 keys purged$/m,
+    stderr: /^A user's rows were not purged: .*this row stays\.$/m,
+  })
 })
 
 t.test('a database that is not there is told in a sentence', async t => {

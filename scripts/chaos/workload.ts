@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { History, Stored } from './history.ts'
 import type { Call, Content, Outcome } from './model.ts'
 import type { Random } from './random.ts'
-import { type Answer, backOff, type Request, type Requests } from './requests.ts'
+import { backOff, type Requests } from './requests.ts'
+import type { Answer, Request } from './send.ts'
 
 const KINDS = [
   'read',

@@ -797,8 +797,8 @@ export interface components {
          * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
          *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
          *     otherwise. Any text of 1 to 255 printable ASCII characters that the user has not used for another request, in quotes or, where it has no space, without;
-         *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
-         *     not kept: the request may be sent again with the same key.
+         *     a UUID is a good one. Validation errors (400 and the like), an exceeded quota, an exceeded rate limit and errors of the server
+         *     (5xx) are not kept: the request may be sent again with the same key.
          */
         IdempotencyKey: string;
         /** @description An id of the caller's for this request, for the logs. It comes back in the response; without it the server makes one. */
@@ -906,8 +906,8 @@ export interface operations {
                  * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
                  *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
                  *     otherwise. Any text of 1 to 255 printable ASCII characters that the user has not used for another request, in quotes or, where it has no space, without;
-                 *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
-                 *     not kept: the request may be sent again with the same key.
+                 *     a UUID is a good one. Validation errors (400 and the like), an exceeded quota, an exceeded rate limit and errors of the server
+                 *     (5xx) are not kept: the request may be sent again with the same key.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -968,8 +968,8 @@ export interface operations {
                  * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
                  *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
                  *     otherwise. Any text of 1 to 255 printable ASCII characters that the user has not used for another request, in quotes or, where it has no space, without;
-                 *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
-                 *     not kept: the request may be sent again with the same key.
+                 *     a UUID is a good one. Validation errors (400 and the like), an exceeded quota, an exceeded rate limit and errors of the server
+                 *     (5xx) are not kept: the request may be sent again with the same key.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -1020,8 +1020,8 @@ export interface operations {
                  * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
                  *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
                  *     otherwise. Any text of 1 to 255 printable ASCII characters that the user has not used for another request, in quotes or, where it has no space, without;
-                 *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
-                 *     not kept: the request may be sent again with the same key.
+                 *     a UUID is a good one. Validation errors (400 and the like), an exceeded quota, an exceeded rate limit and errors of the server
+                 *     (5xx) are not kept: the request may be sent again with the same key.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
@@ -1130,8 +1130,8 @@ export interface operations {
                  * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
                  *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
                  *     otherwise. Any text of 1 to 255 printable ASCII characters that the user has not used for another request, in quotes or, where it has no space, without;
-                 *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
-                 *     not kept: the request may be sent again with the same key.
+                 *     a UUID is a good one. Validation errors (400 and the like), an exceeded quota, an exceeded rate limit and errors of the server
+                 *     (5xx) are not kept: the request may be sent again with the same key.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /**
@@ -1185,8 +1185,8 @@ export interface operations {
                  * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
                  *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
                  *     otherwise. Any text of 1 to 255 printable ASCII characters that the user has not used for another request, in quotes or, where it has no space, without;
-                 *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
-                 *     not kept: the request may be sent again with the same key.
+                 *     a UUID is a good one. Validation errors (400 and the like), an exceeded quota, an exceeded rate limit and errors of the server
+                 *     (5xx) are not kept: the request may be sent again with the same key.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /**
@@ -1245,8 +1245,8 @@ export interface operations {
                  * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
                  *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
                  *     otherwise. Any text of 1 to 255 printable ASCII characters that the user has not used for another request, in quotes or, where it has no space, without;
-                 *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
-                 *     not kept: the request may be sent again with the same key.
+                 *     a UUID is a good one. Validation errors (400 and the like), an exceeded quota, an exceeded rate limit and errors of the server
+                 *     (5xx) are not kept: the request may be sent again with the same key.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /**
@@ -1301,8 +1301,8 @@ export interface operations {
                  * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
                  *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
                  *     otherwise. Any text of 1 to 255 printable ASCII characters that the user has not used for another request, in quotes or, where it has no space, without;
-                 *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
-                 *     not kept: the request may be sent again with the same key.
+                 *     a UUID is a good one. Validation errors (400 and the like), an exceeded quota, an exceeded rate limit and errors of the server
+                 *     (5xx) are not kept: the request may be sent again with the same key.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /**
@@ -1356,8 +1356,8 @@ export interface operations {
                  * @description Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07). The first answer is kept, with the write itself, and is
                  *     the answer to every repetition, with `Idempotent-Replayed: true`; it is kept for 24 hours unless the operator configures
                  *     otherwise. Any text of 1 to 255 printable ASCII characters that the user has not used for another request, in quotes or, where it has no space, without;
-                 *     a UUID is a good one. What a broken rule of this contract (400 and the like) or trouble of the server (5xx) answers is
-                 *     not kept: the request may be sent again with the same key.
+                 *     a UUID is a good one. Validation errors (400 and the like), an exceeded quota, an exceeded rate limit and errors of the server
+                 *     (5xx) are not kept: the request may be sent again with the same key.
                  */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /**

@@ -164,7 +164,12 @@ function handle(
           ...sent,
         }),
       }
-      const answer = async (transaction: Kysely<Tables>) => render(await work(transaction), request)
+      const answer = async (transaction: Kysely<Tables>) => {
+        const outcome = await work(transaction)
+        // Not kept for the key: the same request may succeed when there is room again.
+        if (outcome instanceof Problem && outcome.code === 'quota_exceeded') throw outcome
+        return render(outcome, request)
+      }
       const response = await run(user, true, () => once(db, keyed, keyLimits, answer), reply.raw)
       if (response.status >= 400) request.problem ??= JSON.parse(response.body as string)
       return response

@@ -39,7 +39,7 @@ export interface PurgeOptions {
  * @throws whatever breaks the connection to the database
  */
 export async function purge(db: Kysely<Tables>, retention: Retention, options: PurgeOptions = {}): Promise<Purged> {
-  const { signal, progress, onFailure } = options
+  const { signal, progress, onFailure = () => undefined } = options
   const purged: Purged = { tombstones: 0, keys: 0, failed: 0 }
   const kinds = [
     { count: 'keys', before: ago(retention.keys), find: queries.findKeys, remove: queries.removeKeys },
@@ -69,7 +69,7 @@ export async function purge(db: Kysely<Tables>, retention: Retention, options: P
         } catch (error) {
           if (breaksConnection(error)) throw error
           purged.failed += 1
-          onFailure?.(error)
+          onFailure(error)
         }
       }
       position = [last.time, last.user_id, last.id]

@@ -48,6 +48,24 @@ async function createKey(user: string, key: string, age: number): Promise<void> 
 /** As if nobody had purged for long. */
 const releaseJob = () => kysely.deleteFrom('job').execute()
 
+/** A log, and a way to wait for its next line. */
+function createLog() {
+  const lines: { msg: string; error?: string }[] = []
+  let next = Promise.withResolvers<void>()
+  const write = (line: string) => {
+    lines.push(JSON.parse(line))
+    next.resolve()
+  }
+  const line = async (index: number) => {
+    while (lines[index] === undefined) {
+      next = Promise.withResolvers()
+      await next.promise
+    }
+    return lines[index]
+  }
+  return { log: (level: string) => pino({ level, base: null }, { write }), line }
+}
+
 t.test('tombstones past their retention go, and nothing else', async t => {
   const user = randomUser()
   const live = await create(user)
@@ -160,6 +178,23 @@ t.test(
   },
 )
 
+t.test('who stops in the middle of a chunk leaves the rest to the next time', async t => {
+  const [one, other] = [randomUser(), randomUser()]
+  await createKey(one, 'key', 3 * retention.keys)
+  await createKey(other, 'key', 2 * retention.keys)
+  await sql`
+    create function refuse_and_stop() returns trigger language plpgsql as $$
+    begin raise exception 'this row stays'; end $$`.execute(kysely)
+  await sql`
+    create trigger stop before delete on idempotency_key for each row
+    when (old.user_id = ${sql.lit(one)}) execute function refuse_and_stop()`.execute(kysely)
+  const stopping = new AbortController()
+  const purged = await purge(kysely, retention, { signal: stopping.signal, onFailure: () => stopping.abort() })
+  t.same(purged, { tombstones: 0, keys: 0, failed: 1 })
+  await sql`drop trigger stop on idempotency_key`.execute(kysely)
+  t.match(await purge(kysely, retention), { keys: 2, failed: 0 })
+})
+
 t.test('many of many users go, in chunks that are reported', async t => {
   const [one, other] = [randomUser(), randomUser()]
   await Promise.all(
@@ -195,6 +230,13 @@ t.test('a user whose rows cannot be deleted holds up nobody, however many rows t
   t.same(purged, { tombstones: 1, keys: 1, failed: 3 })
   t.match(failures, [{ message: /this row stays/ }, { message: /this row stays/ }, { message: /this row stays/ }])
   t.same(await rowsOf(other), [])
+  await releaseJob()
+  const { log, line } = createLog()
+  const stopping = new AbortController()
+  const running = purgePeriodically(kysely, retention, HOUR, log('warn'), stopping.signal)
+  t.match(await line(0), { msg: "a user's rows were not purged", error: /this row stays/ })
+  stopping.abort()
+  await running
   for (const table of ['task', 'idempotency_key']) {
     await sql`drop trigger stuck on ${sql.table(table)}`.execute(kysely)
   }
@@ -208,24 +250,6 @@ t.test('one at a time has the job, and not again before its time', async t => {
   await queries.keep(kysely, ago(1))
   t.equal(await queries.claim(kysely, ago(0), ago(-HOUR)), true)
 })
-
-/** A log, and a way to wait for its next line. */
-function createLog() {
-  const lines: { msg: string; error?: string }[] = []
-  let next = Promise.withResolvers<void>()
-  const write = (line: string) => {
-    lines.push(JSON.parse(line))
-    next.resolve()
-  }
-  const line = async (index: number) => {
-    while (lines[index] === undefined) {
-      next = Promise.withResolvers()
-      await next.promise
-    }
-    return lines[index]
-  }
-  return { log: (level: string) => pino({ level, base: null }, { write }), line }
-}
 
 t.test('the background purges, says what, goes on after trouble, and stops', async t => {
   await releaseJob()

@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import t from 'tap'
-import { UNLIMITED } from '../../src/quotas.ts'
 import { ownDatabase, randomUser, sharedDatabase, startService, type Task } from '../helper/service.ts'
 
 const KEY_BYTES = 5_000
@@ -48,6 +47,15 @@ t.test('a task beyond the quota is 409 that names the limit, and nothing is writ
   t.equal((await post(randomUser())).status, 201, 'others have their own')
   await remove(task as Task)
   t.equal((await post(user)).status, 201, 'there is room again')
+})
+
+t.test('a refusal for a quota is not kept for a key', async t => {
+  const user = randomUser()
+  const [task] = await fill(user)
+  const again = () => post(user, { title: 'Again' }, { 'idempotency-key': 'key' })
+  t.match((await again()).body, exceeded)
+  await remove(task as Task)
+  t.equal((await again()).status, 201)
 })
 
 t.test('a task that is restored counts', async t => {
@@ -149,11 +157,4 @@ t.test('one response beyond 256 KiB is not kept, so the batch is refused, and th
   t.match([status, body], [409, { code: 'quota_exceeded', detail: /at most 262144 bytes.*split the batch/ }])
   t.same((await unlimited.call('GET', tasksPath(user))).body.data, [])
   t.equal((await batch(20)).status, 200, 'the key is free')
-})
-
-t.test('0 is no limit', async t => {
-  const { quotas, readConfig } = await import('../../src/config.ts')
-  process.env.QUOTA_TASKS = '0'
-  t.teardown(() => delete process.env.QUOTA_TASKS)
-  t.match(quotas(readConfig()), { tasks: UNLIMITED, tombstones: 100_000, keyBytes: 104_857_600 })
 })
