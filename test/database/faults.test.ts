@@ -141,7 +141,7 @@ t.test('a role that may only read and write rows is enough, and no connection to
   await administer(
     'create role app login',
     'grant select on kysely_migration to app',
-    'grant select, insert, update, delete on task, user_clock, heartbeat to app',
+    'grant select, insert, update, delete on task, user_clock, idempotency_key, heartbeat to app',
   )
   const config = { databaseUrl: cluster.url.replace('postgres@', 'app@'), dataDir: '', poolSize: 3 }
   const { call, create } = await startService(t, { config })
