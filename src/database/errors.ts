@@ -33,10 +33,12 @@ export const QUERY_TIMEOUT = 'Query read timeout'
 /** That a server did not take a connection in time, and that the service has closed its connections. */
 export const CONNECT_TIMEOUT = 'timeout expired'
 export const CLOSED = 'the connections to the database are closed'
+/** How Kysely says the latter. */
+const DESTROYED = 'driver has already been destroyed'
 
 /** The driver throws plain errors for its own timeouts and for connections that end under a query. */
 const DRIVER = new RegExp(
-  `^(${POOL_TIMEOUT}|${QUERY_TIMEOUT}|${CONNECT_TIMEOUT}|${CLOSED}|Connection terminated|Client has encountered a connection error)`,
+  `^(${POOL_TIMEOUT}|${QUERY_TIMEOUT}|${CONNECT_TIMEOUT}|${CLOSED}|${DESTROYED}|Connection terminated|Client has encountered a connection error)`,
 )
 
 /** All connections were at work for longer than a request waits for one; it has done nothing. */

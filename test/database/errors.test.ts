@@ -31,6 +31,7 @@ t.test('the database is away', async t => {
     'timeout exceeded when trying to connect',
     'Connection terminated unexpectedly',
     'Query read timeout',
+    'driver has already been destroyed',
   ]) {
     t.ok(isUnavailable(new Error(message)), message)
   }
