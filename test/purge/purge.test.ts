@@ -195,6 +195,20 @@ t.test('who stops in the middle of a chunk leaves the rest to the next time', as
   t.match(await purge(kysely, retention), { keys: 2, failed: 0 })
 })
 
+t.test('an error that breaks the connection ends it, for every other user would have it, too', async t => {
+  const user = randomUser()
+  await createKey(user, 'key', 2 * retention.keys)
+  await sql`
+    create function shut_down() returns trigger language plpgsql as $$
+    begin raise exception 'the server stops' using errcode = '57P01'; end $$`.execute(kysely)
+  await sql`
+    create trigger shut_down before delete on idempotency_key for each row
+    when (old.user_id = ${sql.lit(user)}) execute function shut_down()`.execute(kysely)
+  await t.rejects(purge(kysely, retention), { code: '57P01' })
+  await sql`drop trigger shut_down on idempotency_key`.execute(kysely)
+  t.match(await purge(kysely, retention), { keys: 1 })
+})
+
 t.test('many of many users go, in chunks that are reported', async t => {
   const [one, other] = [randomUser(), randomUser()]
   await Promise.all(
