@@ -146,7 +146,11 @@ export function watchConnections(
     const now = performance.now()
     const timeout = isHasty ? Math.min(HASTY_TIMEOUT, limits.responseTimeout) : limits.responseTimeout
     isHasty = false
-    for (const connection of busy) if (isUnread(connection, now, timeout)) close(connection, 'unread')
+    for (const connection of busy) {
+      // Only what holds places of requests in flight has to hurry.
+      const patience = holdsPlaces(connection) ? timeout : limits.responseTimeout
+      if (isUnread(connection, now, patience)) close(connection, 'unread')
+    }
     // One line, however many there were: who opens connections must not fill the log.
     if (closed.size > 0) log.warn(Object.fromEntries(closed), 'connections were closed')
     closed.clear()
@@ -217,6 +221,8 @@ function unsentOn({ socket, pending }: Connection): number {
   for (const response of pending.keys()) if (response.socket === null) bytes += response.writableLength
   return bytes
 }
+
+const holdsPlaces = ({ pending }: Connection) => [...pending.values()].some(({ waiting }) => waiting.length > 0)
 
 /** Whether the first response, which alone depends on the reader only, was ended too long ago. */
 function isUnread({ pending }: Connection, now: number, timeout: number): boolean {

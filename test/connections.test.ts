@@ -2,8 +2,9 @@
 import { once } from 'node:events'
 import { readdirSync, readlinkSync } from 'node:fs'
 import { createServer } from 'node:http'
-import type { Socket } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { sql } from 'kysely'
 import t from 'tap'
 import { type CloseReason, defaultMaxConnections, readOpenFilesLimit, watchConnections } from '../src/connections.ts'
@@ -351,6 +352,26 @@ t.test('an accept that fails is logged and ends nothing', async t => {
   const err = new Error('accept ENFILE')
   server.emit('error', err)
   t.same(errors, [{ err }])
+})
+
+t.test('a user’s large bodies that do not end take no more than a share, and others are served', async t => {
+  const { call, port } = await startService(t)
+  const [user, other] = [randomUser(), randomUser()]
+  const head = `POST /api/${user}/tasks/batch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`
+  const sockets = Array.from({ length: 32 }, () => connect(port, '127.0.0.1'))
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+  })
+  for (const socket of sockets) socket.write(`${head}Content-Length: 1000000\r\n\r\n{"items":[`)
+  const batch = (user: string) =>
+    call('POST', `/api/${user}/tasks/batch`, { items: [{ action: 'create', task: { title: 'T' } }] })
+  const until = async (user: string, wanted: number) => {
+    while ((await batch(user)).status !== wanted) await nextTurn()
+  }
+  await until(user, 503)
+  t.equal((await batch(other)).status, 200)
+  for (const socket of sockets.slice(0, 2)) socket.destroy()
+  await until(user, 200)
 })
 
 t.test('the number of connections leaves files for the rest', async t => {

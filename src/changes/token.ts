@@ -3,7 +3,7 @@
  *
  * Layout: 8 bytes, the position; 8 bytes, `since`; 6 bytes, the epoch, all big endian; 6 bytes of a checksum over them and the user. The
  * checksum recognises a token that was mangled, or that is another user's; it keeps nothing secret, for there is no secret in it. Tokens
- * that were issued before there were epochs have none, which counts as 0.
+ * of epoch 0, which is that of data from before there were epochs, have none.
  */
 import { createHash } from 'node:crypto'
 
@@ -21,10 +21,11 @@ const EPOCH = 6
 const CHECKSUM = 6
 
 export function encode(userId: string, { position, since, epoch }: SyncPosition): string {
-  const numbers = Buffer.alloc(REVISIONS + EPOCH)
+  // Without an epoch as replicas of the version before it expect them, while both may be running.
+  const numbers = Buffer.alloc(epoch === 0 ? REVISIONS : REVISIONS + EPOCH)
   numbers.writeBigUInt64BE(BigInt(position), 0)
   numbers.writeBigUInt64BE(BigInt(since), 8)
-  numbers.writeUIntBE(epoch, REVISIONS, EPOCH)
+  if (epoch !== 0) numbers.writeUIntBE(epoch, REVISIONS, EPOCH)
   return Buffer.concat([numbers, checksum(userId, numbers)]).toString('base64url')
 }
 

@@ -27,6 +27,8 @@ export interface Operation {
   security: Record<string, string[]>[]
   /** How large its body may be, where that is not the limit for all. */
   'x-body-bytes'?: number
+  /** Whether it is a transaction of several statements, with a key or without. */
+  'x-transaction'?: boolean
   /** The member of the body whose items each count as a request against the rate limit. */
   'x-rate-limit-items'?: string
   requestBody?: { content: Record<string, { schema: Schema }> }

@@ -9,7 +9,7 @@ import type { Tables } from '../database/tables.ts'
 import { createTurns } from '../database/turns.ts'
 import type { Guard } from '../guard.ts'
 import { fingerprint, type KeyLimits, once, readKey, type StoredResponse } from '../idempotency/once.ts'
-import { PROBLEM_MEDIA_TYPE, Problem } from '../problem.ts'
+import { overloaded, PROBLEM_MEDIA_TYPE, Problem } from '../problem.ts'
 import type { Retention } from '../purge/purge.ts'
 import type { Quotas } from '../quotas.ts'
 import { hasUnreadBody } from './body.ts'
@@ -60,12 +60,37 @@ export function registerOperations(app: FastifyInstance, contract: Contract, sur
       onRequest: [
         forbidStoring,
         ...(operation.security.length > 0 ? [surroundings.guard.admit] : []),
+        ...(operation['x-body-bytes'] === undefined ? [] : [boundUploads()]),
         requireAcceptable(operation),
       ],
       handler: handle(operation, contract, surroundings, turns),
     })
   }
   for (const [url, allowed] of methods) refuseOtherMethods(app, url, allowed)
+}
+
+/** How many large bodies of one user may be on their way, or their requests unanswered, at the same time. */
+const MAX_UPLOADS = 32
+
+/** Refuses one large body more than a user may send at a time: bodies take memory while they arrive, however slowly. */
+function boundUploads() {
+  const uploads = new Map<string, number>()
+  return (request: FastifyRequest, reply: FastifyReply, done: () => void): void => {
+    const { user_id: user } = request.params as { user_id: string }
+    const count = uploads.get(user) ?? 0
+    if (count >= MAX_UPLOADS) throw overloaded()
+    uploads.set(user, count + 1)
+    // Node does not report the end of a response that waits behind another on a connection that is lost.
+    const ends = [reply.raw, request.raw.socket]
+    const release = () => {
+      for (const end of ends) end.off('close', release)
+      const left = (uploads.get(user) as number) - 1
+      if (left > 0) uploads.set(user, left)
+      else uploads.delete(user)
+    }
+    for (const end of ends) end.once('close', release)
+    done()
+  }
 }
 
 /** What is of one user, errors included, is kept in no cache: neither in a browser's nor in one between. */
@@ -103,7 +128,7 @@ function handle(
   turns: ReturnType<typeof createAllTurns>,
 ) {
   const { db, useDatabase, guard, retention, quotas, log } = surroundings
-  const { operationId, 'x-rate-limit-items': counted } = operation
+  const { operationId, 'x-rate-limit-items': counted, 'x-transaction': isTransaction = false } = operation
   const validate = createValidate(operation, contract.validators(operationId), contract.document)
   const handler = contract.handler(operationId) as unknown as (input: Input<OperationId>) => Promise<Answer>
   const isPage = operation.parameters.some(({ name }) => name === 'limit')
@@ -149,7 +174,7 @@ function handle(
       return handler({ path, query, header, body, db, limits, afterwards } as unknown as Input<OperationId>)
     }
     const perform = async (): Promise<StoredResponse> => {
-      if (key === undefined) return render(await run(user, counted !== undefined, () => work(db), reply.raw), request)
+      if (key === undefined) return render(await run(user, isTransaction, () => work(db), reply.raw), request)
       const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = header
       const keyed = {
         userId: user as string,
@@ -161,7 +186,8 @@ function handle(
           ifMatch,
           ifNoneMatch,
           // As it is sent: a default that a later version fills in must not make a retry another request.
-          ...sent,
+          query: sent.query,
+          body: sent.body ?? {},
         }),
       }
       const answer = async (transaction: Kysely<Tables>) => {

@@ -122,10 +122,20 @@ export const findKeys = (db: Db, before: string, [time, user, id]: Position, lim
 const removingKeys = write(
   'purge_remove_keys',
   (_db, { userId, ids, before }: Removal) => sql<{ count: number }>`
-    with gone as (
-      delete from idempotency_key as k
-      using (select ${userId}::text as user_id, key from unnest(${ids}::text[]) as key offset 0) as wanted
-      where k.user_id = wanted.user_id and k.key = wanted.key and k.created_at < ${before}
+    with found as (
+      select k.user_id, k.key from unnest(array(
+        select key from unnest(${ids}::text[]) as key order by key collate "C"
+      )) as wanted (key)
+      cross join lateral (
+        select user_id, key, created_at from idempotency_key
+        where user_id = ${userId} and key = wanted.key
+        offset 0
+        for update
+      ) as k
+      where k.created_at < ${before}::timestamptz
+    ), gone as (
+      delete from idempotency_key as k using found
+      where k.user_id = found.user_id and k.key = found.key
       returning k.stored_bytes
     ), clock as (
       update user_clock as c set key_bytes = c.key_bytes - (select sum(stored_bytes) from gone)

@@ -30,7 +30,7 @@ const renewing = write(
       where c.user_id = any(array(select user_id from chosen))
       returning c.user_id
     )
-    select count(*) as count, coalesce(max(user_id), '') as last from renewed`,
+    select (select count(*) from chosen) as count, (select max(user_id) from chosen) as last from (select count(*) from renewed) as r`,
 )
 
 /** @param progress gets the number of users so far after each chunk */

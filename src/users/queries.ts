@@ -43,7 +43,7 @@ const erasingKeys = write(
   'user_erase_keys',
   (_db, { userId, limit, epoch }: EraseValues) => sql<{ count: number }>`
     with chosen as (
-      select user_id, key from idempotency_key where user_id = ${userId} order by key limit ${limit}
+      select user_id, key from idempotency_key where user_id = ${userId} order by key limit ${limit} for update
     ), gone as (
       delete from idempotency_key as k using chosen
       where k.user_id = chosen.user_id and k.key = chosen.key
