@@ -205,7 +205,7 @@ function handle(
     for (const [name, work] of followUps) {
       // What was asked for is done. The next request of this kind does this, too.
       await run(user, false, () => work(db), reply.raw).catch(error =>
-        log.warn({ error: describeError(error), name }, 'put off'),
+        log.warn({ error: describeError(error), name }, 'work after a response failed; a later request does it'),
       )
     }
     return send(reply, response)
