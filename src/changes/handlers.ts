@@ -2,8 +2,8 @@
 import type { Handler } from '../contract/types.ts'
 import { validationFailed } from '../contract/validate.ts'
 import { Problem } from '../problem.ts'
+import type { Task } from '../tasks/columns.ts'
 import { cutPage } from '../tasks/page.ts'
-import type { Task } from '../tasks/queries.ts'
 import * as changes from './queries.ts'
 import * as tokens from './token.ts'
 
@@ -14,7 +14,7 @@ export const listChanges: Handler<'listChanges'> = async ({ path, query, db, lim
 
   // One more than asked for tells whether there is more.
   const range = { ...(from ?? SNAPSHOT), limit: limit + 1, pageBytes }
-  const { clock, purged, epoch, tasks } = await changes.list(db, path.user_id, range)
+  const { clock, purged, epoch, tasks } = await changes.list(db, { userId: path.user_id, ...range })
   const since = from === undefined ? clock : Math.max(from.position, from.since)
   // Above the clock: the data are those of a backup, and revisions are given a second time.
   if (since < purged || since > clock || (from !== undefined && isOfOtherData(from, epoch))) return expiredToken()

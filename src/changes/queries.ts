@@ -1,9 +1,10 @@
 /** All SQL of the change feed. */
 import { type Kysely, sql } from 'kysely'
+import { limitTo } from '../database/planning.ts'
 import { read } from '../database/statement.ts'
 import type { Tables } from '../database/tables.ts'
+import { allColumns, columnsOf, type Task } from '../tasks/columns.ts'
 import { boundedInBytes } from '../tasks/page.ts'
-import { allColumns, columns, type Task } from '../tasks/queries.ts'
 
 export interface Changes {
   /** The revision of the user's last write. */
@@ -26,26 +27,26 @@ export interface ChangeRange {
   pageBytes: number
 }
 
-const changed = sql.join(columns.map(column => sql.ref(`changed.${column}`)))
+type Found = { clock: number; purged: number; epoch: number } & (Task | { id: null })
 
 // Live tasks and tombstones have an index each, so that a snapshot does not walk the trash.
-const listing = read(
+const listing = read.many<ChangeRange & { userId: string }, Found>(
   'changes_list',
-  (_db, { userId, position, since, limit, pageBytes }: ChangeRange & { userId: string }) => {
+  ({ userId, position, since, limit, pageBytes }) => {
     const range = (state: ReturnType<typeof sql>) => sql`
       select ${allColumns} from task
       where user_id = ${userId} and ${state}
       order by revision
-      limit ${limit}`
-    const live = range(sql`deleted_at is null and revision > ${position}`)
+      ${limitTo(limit)}`
+    const live = range(sql`deleted_at is null and revision > ${position}::bigint`)
     const known = sql`coalesce(${since}::bigint, clock.revision)`
-    const tombstones = range(sql`deleted_at is not null and revision > greatest(${position}, ${known})`)
+    const tombstones = range(sql`deleted_at is not null and revision > greatest(${position}::bigint, ${known})`)
     const page = sql`
       select * from ((${live}) union all (${tombstones})) as ranges
       order by revision
-      limit ${limit}`
-    return sql<{ clock: number; purged: number; epoch: number } & (Task | { id: null })>`
-    select clock.revision as clock, clock.purged_revision as purged, clock.epoch, ${changed}
+      ${limitTo(limit)}`
+    return sql`
+    select clock.revision as clock, clock.purged_revision as purged, clock.epoch, ${columnsOf('changed')}
     from user_clock as clock
     left join lateral (${boundedInBytes(page, sql`revision`, allColumns, pageBytes)}) as changed on true
     where clock.user_id = ${userId}
@@ -57,8 +58,8 @@ const listing = read(
  * The tasks of a range of revisions, fewer where their text reaches `pageBytes`. Clock and tasks are of one moment: what is
  * not among them yet has a revision above the clock.
  */
-export async function list(db: Kysely<Tables>, userId: string, range: ChangeRange): Promise<Changes> {
-  const rows = await listing(db, { userId, ...range })
+export async function list(db: Kysely<Tables>, range: ChangeRange & { userId: string }): Promise<Changes> {
+  const rows = await listing(db, range)
   const { clock = 0, purged = 0, epoch = 0 } = rows[0] ?? {}
   const tasks = rows.flatMap(({ clock: _, purged: __, epoch: ___, ...task }) => (task.id === null ? [] : [task]))
   return { clock, purged, epoch, tasks }

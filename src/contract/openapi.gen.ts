@@ -838,13 +838,13 @@ export interface operations {
                 /** @description Only the completed (`true`) or only the open (`false`) tasks. */
                 completed?: boolean;
                 /**
-                 * @description The trash instead: the deleted tasks that can still be restored. They are in it for as long as the operator keeps
-                 *     them, at least 30 days unless configured otherwise.
+                 * @description The trash instead: the deleted tasks that can still be restored, the newest deletion first. They are in it for as
+                 *     long as the operator keeps them, at least 30 days unless configured otherwise.
                  */
                 deleted?: boolean;
                 /**
                  * @description The order; a leading `-` means descending. Titles are ordered by Unicode code point. Equal keys are ordered by `id`,
-                 *     in the same direction.
+                 *     in the same direction. Ignored with `deleted=true`: the trash has one order, the newest deletion first.
                  */
                 sort?: "-created_at" | "created_at" | "-updated_at" | "updated_at" | "title" | "-title";
                 /**
@@ -853,8 +853,8 @@ export interface operations {
                  */
                 limit?: number;
                 /**
-                 * @description The `next_cursor` of an earlier page. It is opaque, and bound to the order of the listing that it came from: it
-                 *     continues that order, whatever `sort` says.
+                 * @description The `next_cursor` of an earlier page. It is opaque, and bound to the listing that it came from: it continues that
+                 *     order, whatever `sort` says. A cursor of the trash needs `deleted=true`; any other one is 400 with it.
                  */
                 cursor?: string;
             };

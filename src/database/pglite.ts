@@ -6,7 +6,7 @@ import { Kysely, PGliteDialect } from 'kysely'
 import { StartError } from '../start-error.ts'
 import { lockFolder } from './lock.ts'
 import type { Store } from './open.ts'
-import { SESSION_FORMAT, SESSION_PLANNING, setStatements } from './session.ts'
+import { SESSION_FORMAT, setStatements } from './session.ts'
 import type { Tables } from './tables.ts'
 import { parsers } from './values.ts'
 
@@ -70,7 +70,7 @@ async function openFiles(folder: string): Promise<PGlite> {
       await rename(unfinished, files)
     }
     const pglite = await PGlite.create(files, { parsers })
-    await pglite.exec(setStatements({ ...SESSION_FORMAT, ...SESSION_PLANNING }))
+    await pglite.exec(setStatements(SESSION_FORMAT))
     return pglite
   } catch (error) {
     throw new StartError(`The database in ${files} cannot be opened: ${(error as Error).message}.`, { cause: error })

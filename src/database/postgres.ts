@@ -9,8 +9,8 @@ import { SharingDialect } from './dialect.ts'
 import { breaksConnection } from './errors.ts'
 import type { PoolUsage, Store } from './open.ts'
 import { createPipelines, type Done, type PipelineConnection, type Statement } from './pipeline.ts'
-import { SESSION_FORMAT, SESSION_PLANNING, setStatements } from './session.ts'
-import { statementInfo } from './statement.ts'
+import { SESSION_FORMAT, setStatements } from './session.ts'
+import { statementInfo, statementName } from './statement.ts'
 import type { Tables } from './tables.ts'
 import { parsers } from './values.ts'
 
@@ -61,8 +61,8 @@ export function openPostgres(
   const description = `PostgreSQL at ${withoutCredentials('DATABASE_URL', databaseUrl)}`
   withoutCredentials('MIGRATION_DATABASE_URL', migrationUrl)
   // In transaction mode a pooler gives each transaction any session: it keeps the format for its clients, other settings would be for whoever comes next.
-  const settings: Settings = { ...SESSION_FORMAT, ...(isPrepared && { ...SERVER_TIMEOUTS, ...SESSION_PLANNING }) }
-  const nameOf = (text: string) => (isPrepared ? statementInfo(text)?.name : undefined)
+  const settings: Settings = { ...SESSION_FORMAT, ...(isPrepared && SERVER_TIMEOUTS) }
+  const nameOf = (text: string) => (isPrepared ? statementName(text) : undefined)
   const sizes = divide(poolSize)
   const pool = new pg.Pool({
     ...POOL_DEFAULTS,
@@ -83,10 +83,12 @@ export function openPostgres(
   const writes = createPipelines({ ...shared, connections: sizes.writes, depth: WRITE_DEPTH })
   const dialect = new SharingDialect({
     pool: guardPool(pool, settings, nameOf, log),
-    share({ sql: text, parameters }: CompiledQuery) {
+    share(query: CompiledQuery) {
+      const statement = statementInfo(query)
       // A read waits for no lock: so it must not stand behind a write that does.
-      const pipelines = statementInfo(text)?.isRead ? reads : writes
-      return pipelines.query({ text, values: parameters as unknown[], name: nameOf(text) })
+      const pipelines = statement?.isRead ? reads : writes
+      const name = isPrepared ? statement?.name : undefined
+      return pipelines.query({ text: query.sql, values: query.parameters as unknown[], name })
     },
     close: async () => {
       await Promise.all([reads.close(), writes.close()])

@@ -1,5 +1,5 @@
 /** Statements that are built and compiled once: from then on only their values vary. */
-import type { Compilable, CompiledQuery, Kysely, RawBuilder } from 'kysely'
+import type { CompiledQuery, Kysely, RawBuilder } from 'kysely'
 import type { Tables } from './tables.ts'
 
 /** Stands for a value while a statement is built. */
@@ -12,69 +12,84 @@ class Placeholder {
 
 const placeholders: unknown = new Proxy({}, { get: (_, name) => new Placeholder(name as string) })
 
+/**
+ * Where a value of a statement goes. Its type is void, which the compiler lets nobody test or compare: a statement is built before there
+ * are values, so nothing can be decided by them.
+ */
+// biome-ignore lint/suspicious/noConfusingVoidType: undefined could be tested.
+export type Place = void
+
+export type Places<Values> = { readonly [Name in keyof Values]-?: Place }
+
 /** What the driver knows of a statement. */
 export interface StatementInfo {
-  /** Unique; PostgreSQL keeps the plan under it, for each connection. */
-  name: string
+  /** PostgreSQL keeps the statement prepared under it, for each connection; undefined where it is planned for its values each time. */
+  name: string | undefined
   /** It takes no locks and changes nothing. */
   isRead: boolean
 }
 
-const known = new Map<string, StatementInfo>()
+type Query = CompiledQuery & { statement?: StatementInfo }
 
-/** Of a statement made here, by its text. */
-export const statementInfo = (text: string): StatementInfo | undefined => known.get(text)
+/** Of the statement that a query was made by; undefined for one that was not made here. */
+export const statementInfo = (query: CompiledQuery): StatementInfo | undefined => (query as Query).statement
 
-/** Those that were used so far, by their texts, in the order of their first use. */
-export const statementsSoFar = (): ReadonlyMap<string, StatementInfo> => new Map(known)
+const names = new Map<string, string>()
 
-type Run<Values, Row> = (db: Kysely<Tables>, values: Values) => Promise<Row[]>
+/** The name of the statement that has this text, where it has been used. */
+export const statementName = (text: string): string | undefined => names.get(text)
+
+/** The named statements that were used so far: their names by their texts, in the order of their first use. */
+export const statementsSoFar = (): ReadonlyMap<string, string> => new Map(names)
+
+export type Build<Values> = (places: Places<Values>) => RawBuilder<unknown>
+
+/** Runs a statement with these values. */
+type Run<Values, Result> = (db: Kysely<Tables>, values: Values) => Promise<Result>
 
 /**
- * Makes a statement. `build` is called once, at the first use, and gets placeholders in place of the values: they can be put into the
- * statement, and nothing can be decided by them. What a statement's shape depends on makes it another statement.
+ * Makes statements that return one row, perhaps one, many, or none. `build` is called once, at the first use; what a statement's shape
+ * depends on makes it another statement. Without a name it is built for each use, and planned for its values.
  */
-export const read = <Values, Row>(
-  name: string,
-  build: (db: Kysely<Tables>, values: Values) => Compilable<Row> | RawBuilder<Row>,
-): Run<Values, Row> => statement({ name, isRead: true }, build)
-
-/** The same for what locks or changes rows. */
-export const write = <Values, Row>(
-  name: string,
-  build: (db: Kysely<Tables>, values: Values) => Compilable<Row> | RawBuilder<Row>,
-): Run<Values, Row> => statement({ name, isRead: false }, build)
-
-function statement<Values, Row>(
-  info: StatementInfo,
-  build: (db: Kysely<Tables>, values: Values) => Compilable<Row> | RawBuilder<Row>,
-): Run<Values, Row> {
-  let compiled: CompiledQuery<Row> | undefined
-  const compile = (db: Kysely<Tables>) => {
-    const query: CompiledQuery<Row> = build(db, placeholders as Values).compile(db)
-    known.set(query.sql, info)
-    return query
+function statements(isRead: boolean) {
+  const many = <Values, Row>(name: string | undefined, build: Build<Values>): Run<Values, Row[]> => {
+    let compiled: Compiled | undefined
+    return async (db, values) => {
+      compiled ??= compile(db, { name, isRead }, build)
+      const { query, order } = compiled
+      const parameters = order.map(name => values[name as keyof Values] ?? null)
+      return (await db.executeQuery<Row>({ ...query, parameters } as CompiledQuery<Row>)).rows
+    }
   }
-  return async (db, values) => {
-    compiled ??= compile(db)
-    const parameters = compiled.parameters.map(parameter =>
-      parameter instanceof Placeholder ? values[parameter.name as keyof Values] : parameter,
-    )
-    return (await db.executeQuery<Row>({ ...compiled, parameters })).rows
+  const maybe = <Values, Row>(name: string, build: Build<Values>): Run<Values, Row | undefined> => {
+    const run = many<Values, Row>(name, build)
+    return async (db, values) => (await run(db, values))[0]
+  }
+  return {
+    many,
+    maybe,
+    /** For what returns one row whatever there is, such as an aggregate. */
+    one: maybe as <Values, Row>(name: string, build: Build<Values>) => Run<Values, Row>,
+    none: maybe as <Values>(name: string, build: Build<Values>) => Run<Values, void>,
   }
 }
 
-/** Statements of several shapes: `make` is called once for each. */
-export function perShape<Shape extends readonly (string | boolean)[], Statement>(
-  make: (...shape: Shape) => Statement,
-): (...shape: Shape) => Statement {
-  const made = new Map<string, Statement>()
-  return (...shape) => {
-    const key = shape.join(' ')
-    const known = made.get(key)
-    if (known !== undefined) return known
-    const statement = make(...shape)
-    made.set(key, statement)
-    return statement
-  }
+export const read = statements(true)
+/** For what locks or changes rows. */
+export const write = statements(false)
+
+interface Compiled {
+  query: Query
+  /** The names of the values, in the order of the parameters. */
+  order: string[]
+}
+
+/** Compiles a statement so that each value is one parameter, however often it occurs. */
+function compile<Values>(db: Kysely<Tables>, statement: StatementInfo, build: Build<Values>): Compiled {
+  const query = build(placeholders as Places<Values>).compile(db)
+  const used = query.parameters.map(parameter => (parameter as Placeholder).name)
+  const order = [...new Set(used)]
+  const text = query.sql.replaceAll(/\$(\d+)/g, (_, number) => `$${order.indexOf(used[number - 1] as string) + 1}`)
+  if (statement.name !== undefined) names.set(text, statement.name)
+  return { query: { ...query, sql: text, statement }, order }
 }

@@ -20,7 +20,7 @@ const beats = new WeakMap<Db, Beat>()
 /** Writes to the database: whatever the reason, a database that does not take the write is not available. */
 async function check(db: Db): Promise<Output<'getHealth'>> {
   try {
-    await health.beat(db, new Date().toISOString())
+    await health.beat(db, { now: new Date().toISOString() })
     return { status: 200, body: { status: 'ok' } }
   } catch (error) {
     if (isUnavailable(error)) throw error

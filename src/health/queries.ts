@@ -1,16 +1,11 @@
 /** All SQL of the health check. */
-import type { Kysely } from 'kysely'
+import { sql } from 'kysely'
 import { write } from '../database/statement.ts'
-import type { Tables } from '../database/tables.ts'
-
-const beating = write('heartbeat', (db, { now }: { now: string }) =>
-  db
-    .insertInto('heartbeat')
-    .values({ id: 1, beaten_at: now })
-    .onConflict(conflict => conflict.column('id').doUpdateSet(eb => ({ beaten_at: eb.ref('excluded.beaten_at') }))),
-)
 
 /** Writes the one row of `heartbeat`: fails wherever a task could not be written either. */
-export async function beat(db: Kysely<Tables>, now: string): Promise<void> {
-  await beating(db, { now })
-}
+export const beat = write.none<{ now: string }>(
+  'heartbeat',
+  ({ now }) => sql`
+    insert into heartbeat (id, beaten_at) values (1, ${now}::timestamptz)
+    on conflict (id) do update set beaten_at = excluded.beaten_at`,
+)

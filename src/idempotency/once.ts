@@ -69,7 +69,7 @@ function replay(earlier: Awaited<ReturnType<typeof keys.find>>, request: keys.Ke
       'This Idempotency-Key belongs to another request. Send a new key with a new request.',
     )
   }
-  const { status, headers, body } = earlier.response
+  const { status, headers, body } = earlier
   return { status, headers: { ...headers, 'Idempotent-Replayed': 'true' }, body }
 }
 

@@ -2,6 +2,7 @@
 import { type Kysely, sql } from 'kysely'
 import { createEpoch } from '../database/epoch.ts'
 import { isLockTimeout } from '../database/errors.ts'
+import { countKeyBytes } from '../database/revisions.ts'
 import { read, write } from '../database/statement.ts'
 import type { Tables } from '../database/tables.ts'
 
@@ -22,19 +23,15 @@ export interface StoredResponse {
   body: string | null
 }
 
-const taking = write(
+const taking = write.maybe<KeyedRequest & { now: string; expired: string }, { key: string }>(
   'key_take',
-  (db, { userId, key, fingerprint, now, expired }: KeyedRequest & { now: string; expired: string }) =>
-    db
-      .insertInto('idempotency_key')
-      .values({ user_id: userId, key, fingerprint, created_at: now })
-      .onConflict(conflict =>
-        conflict
-          .columns(['user_id', 'key'])
-          .doUpdateSet({ fingerprint, created_at: now, status: null, headers: null, body: null })
-          .where('idempotency_key.created_at', '<', expired),
-      )
-      .returning('key'),
+  ({ userId, key, fingerprint, now, expired }) => sql`
+    insert into idempotency_key as k (user_id, key, fingerprint, created_at)
+    values (${userId}, ${key}, ${fingerprint}, ${now}::timestamptz)
+    on conflict (user_id, key) do update set
+      fingerprint = excluded.fingerprint, created_at = excluded.created_at, status = null, headers = null, body = null
+    where k.created_at < ${expired}::timestamptz
+    returning k.key`,
 )
 
 /**
@@ -45,7 +42,7 @@ const taking = write(
  */
 export async function take(db: Db, request: KeyedRequest, now: string, expired: string): Promise<boolean | 'at work'> {
   try {
-    return (await taking(db, { ...request, now, expired })).length > 0
+    return (await taking(db, { ...request, now, expired })) !== undefined
   } catch (error) {
     if (isLockTimeout(error)) return 'at work'
     throw error
@@ -65,22 +62,16 @@ interface CompleteValues extends Omit<StoredResponse, 'headers'> {
 }
 
 // A key that has expired is taken again with what it counted for. The counter is the last row that is locked, as in every write.
-const completing = write(
+const completing = write.maybe<CompleteValues, { key_bytes: number }>(
   'key_complete',
-  (_db, { userId, key, status, headers, body, bytes, quota, epoch }: CompleteValues) => sql<{ key_bytes: number }>`
+  ({ userId, key, status, headers, body, bytes, quota, epoch }) => sql`
     with before as (
       select stored_bytes as bytes from idempotency_key where user_id = ${userId} and key = ${key}
     ), completed as (
       update idempotency_key set
         status = ${status}::smallint, headers = ${headers}::jsonb, body = ${body}::text, stored_bytes = ${bytes}::int
       where user_id = ${userId} and key = ${key}
-    )
-    insert into user_clock as c (user_id, revision, key_bytes, epoch)
-    select ${userId}::text, 0, ${bytes}::int - before.bytes, ${epoch}::bigint from before
-    where ${bytes}::int - before.bytes <= ${quota}::bigint
-    on conflict (user_id) do update set key_bytes = c.key_bytes + excluded.key_bytes
-    where c.key_bytes + excluded.key_bytes <= ${quota}::bigint
-    returning key_bytes`,
+    )${countKeyBytes({ userId, quota, epoch }, sql`(select ${bytes}::int - bytes as bytes from before)`)}`,
 )
 
 /**
@@ -97,23 +88,13 @@ export async function complete(
   const headersText = JSON.stringify(headers)
   const bytes = ROW_BYTES + Buffer.byteLength(headersText) + Buffer.byteLength(body ?? '')
   const values = { userId, key, status, headers: headersText, body, bytes, quota, epoch: createEpoch() }
-  return (await completing(db, values)).length > 0
+  return (await completing(db, values)) !== undefined
 }
 
-const finding = read(
+/** The request that the key belongs to, and its response; undefined where nothing is known of it. */
+export const find = read.maybe<Pick<KeyedRequest, 'userId' | 'key'>, { fingerprint: string } & StoredResponse>(
   'key_find',
-  (_db, { userId, key }: { userId: string; key: string }) => sql<{ fingerprint: string } & StoredResponse>`
+  ({ userId, key }) => sql`
     select fingerprint, status, headers, body from idempotency_key
     where user_id = ${userId} and key = ${key}`,
 )
-
-/** The request that the key belongs to, and its answer; undefined where nothing is known of it. */
-export async function find(
-  db: Db,
-  { userId, key }: KeyedRequest,
-): Promise<{ fingerprint: string; response: StoredResponse } | undefined> {
-  const [found] = await finding(db, { userId, key })
-  if (found === undefined) return undefined
-  const { fingerprint, ...response } = found
-  return { fingerprint, response }
-}

@@ -53,26 +53,22 @@ export async function purge(db: Kysely<Tables>, retention: Retention, options: P
   for (const { count, before, find, remove } of kinds) {
     let position = queries.START
     while (!signal?.aborted) {
-      await queries.keep(db, ago(-LEASE))
-      const rows = await find(db, before, position, CHUNK)
+      await queries.keep(db, { until: ago(-LEASE) })
+      const rows = await find(db, { before, limit: CHUNK, ...position })
       const last = rows.at(-1)
       if (last === undefined) break
       for (const [user, own] of Map.groupBy(rows, ({ user_id }) => user_id)) {
         if (signal?.aborted) return purged
         try {
-          purged[count] += await remove(
-            db,
-            user,
-            own.map(({ id }) => id),
-            before,
-          )
+          const ids = own.map(({ id }) => id)
+          purged[count] += (await remove(db, { userId: user, ids, before })).count
         } catch (error) {
           if (breaksConnection(error)) throw error
           purged.failed += 1
           onFailure(error)
         }
       }
-      position = [last.time, last.user_id, last.id]
+      position = last
       progress?.({ ...purged })
     }
   }
@@ -89,11 +85,11 @@ export async function purgePeriodically(
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      if (await queries.claim(db, ago(0), ago(-interval))) {
+      if ((await queries.claim(db, { now: ago(0), until: ago(-interval) })) !== undefined) {
         const onFailure = (error: unknown) => log.warn({ error: describeError(error) }, "a user's rows were not purged")
         const purged = await purge(db, retention, { signal, onFailure })
         // Where it was stopped, the next one may go on at once.
-        await queries.keep(db, signal.aborted ? ago(0) : ago(-interval))
+        await queries.keep(db, { until: signal.aborted ? ago(0) : ago(-interval) })
         if (purged.tombstones + purged.keys > 0) log.info(purged, 'purged what was too old')
       } else log.debug('purging is done elsewhere, or was not long ago')
     } catch (error) {

@@ -3,8 +3,8 @@ import type { components } from '../contract/openapi.gen.ts'
 import type { Handler, Input } from '../contract/types.ts'
 import { allOrNothing } from '../database/transaction.ts'
 import { Problem } from '../problem.ts'
+import { lock } from './bulk-queries.ts'
 import { completeTask, createTask, deleteTask, updateTask } from './handlers.ts'
-import * as tasks from './queries.ts'
 
 type Item = components['schemas']['BatchItem']
 type Batch = Input<'batchTasks'>
@@ -16,7 +16,7 @@ export const batchTasks: Handler<'batchTasks'> = input =>
     const { path, body } = input
     const ids = body.items.flatMap(item => (item.action === 'create' ? [] : [item.id]))
     // A single write locks its task before the clock. So does a batch, or else they could wait for each other.
-    await tasks.lock(db, path.user_id, ids)
+    await lock(db, { userId: path.user_id, ids })
     const data: components['schemas']['BatchItemResult'][] = []
     for (const [index, item] of body.items.entries()) {
       const answer = await perform(item, { ...input, db })

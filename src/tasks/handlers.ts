@@ -1,21 +1,25 @@
 /** What each operation on tasks does. */
 import type { Handler, Input } from '../contract/types.ts'
+import { validationFailed } from '../contract/validate.ts'
+import { createEpoch } from '../database/epoch.ts'
 import { Problem } from '../problem.ts'
 import { tooManyTasks } from '../quotas.ts'
+import * as bulk from './bulk-queries.ts'
+import type { Task } from './columns.ts'
 import { holds, readCondition } from './condition.ts'
 import * as cursors from './cursor.ts'
 import { createId } from './id.ts'
 import { list } from './list-queries.ts'
 import { cutPage } from './page.ts'
 import * as tasks from './queries.ts'
-import * as trash from './trash-queries.ts'
+import { TRASH_ORDER } from './sorts.ts'
 
 const now = () => new Date().toISOString()
 /** What was deleted before can no longer be restored, whether it is purged already or not. */
 const trashStart = (retention: number) => new Date(Date.now() - retention).toISOString()
-const etag = ({ revision }: Pick<tasks.Task, 'revision'>) => `"${revision}"`
-const ok = (task: tasks.Task) => ({ status: 200, body: task, headers: { ETag: etag(task) } }) as const
-const hasChanged = (current: Pick<tasks.Task, 'revision'>) =>
+const etag = ({ revision }: Pick<Task, 'revision'>) => `"${revision}"`
+const ok = (task: Task) => ({ status: 200, body: task, headers: { ETag: etag(task) } }) as const
+const hasChanged = (current: Pick<Task, 'revision'>) =>
   new Problem('precondition_failed', 'The task is at another revision. Read it, and decide again.', {
     headers: { ETag: etag(current) },
   })
@@ -24,27 +28,39 @@ const notFound = (id: string) => new Problem('task_not_found', `There is no task
 export const listTasks: Handler<'listTasks'> = async ({ path, query, db, limits }) => {
   const { limit, completed, deleted, cursor } = query
   const { pageBytes } = limits
-  const { sort, after } = cursor === undefined ? { sort: query.sort, after: undefined } : cursors.decode(cursor)
+  const position = cursor === undefined ? undefined : cursors.decode(cursor)
+  if (cursor !== undefined && (position === undefined || (position.sort === TRASH_ORDER) !== deleted)) {
+    return unknownCursor()
+  }
+  const { sort, after } = position ?? { sort: deleted ? TRASH_ORDER : query.sort }
+  const deletedSince = trashStart(limits.tombstoneRetention)
   // One more than asked for tells whether there is a next page.
-  const deletedSince = deleted ? trashStart(limits.tombstoneRetention) : undefined
-  const page = { sort, completed, deletedSince, after, limit: limit + 1, pageBytes }
-  const { data, hasMore } = cutPage(await list(db, path.user_id, page), limit, pageBytes)
+  const page = { sort, filters: { completed }, deletedSince, after, limit: limit + 1, pageBytes }
+  const { data, hasMore } = cutPage(await list(db, { userId: path.user_id, ...page }), limit, pageBytes)
   if (!hasMore) return { status: 200, body: { data, next_cursor: null } }
 
-  const next_cursor = cursors.encode(sort, data.at(-1) as tasks.Task)
-  const next = new URLSearchParams({ sort, limit: String(limit), cursor: next_cursor })
+  const next_cursor = cursors.encode(sort, data.at(-1) as Task)
+  const next = new URLSearchParams({ limit: String(limit), cursor: next_cursor })
   if (completed !== undefined) next.set('completed', String(completed))
   if (deleted) next.set('deleted', 'true')
+  else next.set('sort', sort)
   const Link = `<${tasksPath(path.user_id)}?${next}>; rel="next"`
   return { status: 200, body: { data, next_cursor }, headers: { Link } }
 }
 
+const unknownCursor = () =>
+  validationFailed([
+    { in: 'query', name: 'cursor', code: 'wrong_format', detail: 'must be a cursor of this list, as it was returned' },
+  ])
+
 export const createTask: Handler<'createTask'> = async ({ path, body, db, limits }) => {
-  const { id = createId(), title, description = null, completed } = body
+  const { id = createId(), ...fields } = body
+  const key = { userId: path.user_id, id }
   const quota = limits.quotas.tasks
-  const task = await tasks.insert(db, path.user_id, { id, title, description, completed }, quota, now())
+  const task = await tasks.insert(db, { ...key, ...fields, quota, epoch: createEpoch(), now: now() })
   if (task === undefined) {
-    const taken = await tasks.findTaken(db, path.user_id, id, trashStart(limits.tombstoneRetention))
+    const deletedSince = trashStart(limits.tombstoneRetention)
+    const taken = await tasks.findTaken(db, { ...key, deletedSince })
     if (taken === undefined) return tooManyTasks(quota)
     return taken.isInTrash ? idInTrash(id) : idTaken(id)
   }
@@ -62,7 +78,9 @@ const MOST_DELETED = 5_000
 
 export const deleteTasks: Handler<'deleteTasks'> = async input => {
   const { path, query, db } = input
-  const { tombstones, ...body } = await trash.removeAll(db, path.user_id, query.completed, MOST_DELETED, now())
+  const { completed } = query
+  const range = { userId: path.user_id, completed, limit: MOST_DELETED, now: now() }
+  const { tombstones, ...body } = await bulk.removeAll(db, range)
   trimTrash(input, tombstones)
   return { status: 200, body }
 }
@@ -72,11 +90,12 @@ type Removal = Pick<Input<'deleteTasks'>, 'path' | 'limits' | 'afterwards'>
 /** Purges the oldest tombstones where there are too many. */
 function trimTrash({ path, limits, afterwards }: Removal, tombstones: number): void {
   const quota = limits.quotas.tombstones
-  if (tombstones > quota) afterwards('trim', db => trash.trim(db, path.user_id, quota, MOST_DELETED))
+  if (tombstones <= quota) return
+  afterwards('trim', db => bulk.trim(db, { userId: path.user_id, quota, limit: MOST_DELETED }))
 }
 
 export const getTask: Handler<'getTask'> = async ({ path, header, db }) => {
-  const task = await tasks.find(db, path.user_id, path.id)
+  const task = await tasks.find(db, keyOf(path))
   if (task === undefined) return notFound(path.id)
   const { 'if-match': match, 'if-none-match': noneMatch } = header
   if (!holds(readCondition({ 'if-match': match }), task.revision)) return hasChanged(task)
@@ -85,24 +104,24 @@ export const getTask: Handler<'getTask'> = async ({ path, header, db }) => {
 }
 
 export const replaceTask: Handler<'replaceTask'> = async ({ path, header, body, db }) => {
-  const written = await tasks.update(db, path.user_id, path.id, body, readCondition(header), now())
-  return answerWrite(path.id, written)
+  const patch = JSON.stringify(body)
+  return answerWrite(path.id, await tasks.update(db, { ...keyOf(path), ...readCondition(header), patch, now: now() }))
 }
 
 export const updateTask: Handler<'updateTask'> = async ({ path, header, body, db }) => {
-  const written = await tasks.update(db, path.user_id, path.id, body, readCondition(header), now())
-  return answerWrite(path.id, written)
+  const patch = JSON.stringify(body)
+  return answerWrite(path.id, await tasks.update(db, { ...keyOf(path), ...readCondition(header), patch, now: now() }))
 }
 
 export const completeTask: Handler<'completeTask'> = async ({ path, header, body, db }) => {
-  const completed = body === undefined ? 'toggle' : body.completed
-  const written = await tasks.update(db, path.user_id, path.id, { completed }, readCondition(header), now())
-  return answerWrite(path.id, written)
+  const completed = body?.completed ?? null
+  const target = { ...keyOf(path), ...readCondition(header) }
+  return answerWrite(path.id, await tasks.complete(db, { ...target, completed, now: now() }))
 }
 
 export const deleteTask: Handler<'deleteTask'> = async input => {
   const { path, header, db } = input
-  const removed = await trash.remove(db, path.user_id, path.id, readCondition(header), now())
+  const removed = await tasks.remove(db, { ...keyOf(path), ...readCondition(header), now: now() })
   if (removed === undefined) return notFound(path.id)
   trimTrash(input, removed.tombstones)
   return removed.held ? { status: 204 } : hasChanged(removed)
@@ -110,15 +129,17 @@ export const deleteTask: Handler<'deleteTask'> = async input => {
 
 export const restoreTask: Handler<'restoreTask'> = async ({ path, header, db, limits }) => {
   const quota = limits.quotas.tasks
-  const bounds = { deletedSince: trashStart(limits.tombstoneRetention), quota }
-  const written = await trash.restore(db, path.user_id, path.id, readCondition(header), bounds)
-  const isStillDeleted = written?.held === true && written.task.deleted_at !== null
+  const deletedSince = trashStart(limits.tombstoneRetention)
+  const written = await tasks.restore(db, { ...keyOf(path), ...readCondition(header), deletedSince, quota })
+  const isStillDeleted = written?.held === true && written.deleted_at !== null
   return isStillDeleted ? tooManyTasks(quota) : answerWrite(path.id, written)
 }
 
 function answerWrite(id: string, written: tasks.Written | undefined) {
   if (written === undefined) return notFound(id)
-  return written.held ? ok(written.task) : hasChanged(written.task)
+  const { held, tombstones: _, ...task } = written
+  return held ? ok(task) : hasChanged(task)
 }
 
+const keyOf = ({ user_id: userId, id }: { user_id: string; id: string }) => ({ userId, id })
 const tasksPath = (userId: string) => `/api/${encodeURIComponent(userId)}/tasks`

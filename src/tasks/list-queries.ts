@@ -1,58 +1,90 @@
-/** The SQL on lists of tasks. */
-import { type Kysely, sql } from 'kysely'
-import type { operations } from '../contract/openapi.gen.ts'
-import { perShape, read } from '../database/statement.ts'
+/** The SQL on lists of tasks: a page is one range of an index for each value of `completed`. */
+import { type Kysely, type RawBuilder, sql } from 'kysely'
+import { limitTo } from '../database/planning.ts'
+import { type Places, read } from '../database/statement.ts'
 import type { Tables } from '../database/tables.ts'
+import { allColumns, type Task } from './columns.ts'
 import type { Position } from './cursor.ts'
 import { boundedInBytes } from './page.ts'
-import { allColumns, type Task } from './queries.ts'
+import { orderOf, type Sort, TRASH_ORDER } from './sorts.ts'
 
-export type Sort = NonNullable<NonNullable<operations['listTasks']['parameters']['query']>['sort']>
+/** What narrows a list; a filter is named as its parameter. */
+export interface Filters {
+  completed?: boolean | undefined
+}
+
+/** The condition of each filter, of a row of `task`. */
+const conditions = {
+  completed: ({ completed }: Places<Filters>) => sql`completed = ${completed}::boolean`,
+} satisfies Record<keyof Filters, unknown>
+type Filter = keyof typeof conditions
 
 export interface Page {
+  userId: string
   sort: Sort
+  filters: Filters
   limit: number
   /** How much text the rows may have before the last one, in bytes. */
   pageBytes: number
-  completed?: boolean | undefined
   after?: Position | undefined
-  /** Not the live tasks, but those that were deleted since then. */
+  /** For the trash: when the oldest deletion was that still is in it. */
   deletedSince?: string | undefined
 }
 
-type ListValues = Omit<Page, 'sort' | 'after'> & { userId: string } & Partial<Position>
+type Values = Omit<Page, 'sort' | 'filters' | 'after'> & Filters & Position
 
-const listing = perShape((sort: Sort, isFiltered: boolean, isTrash: boolean, isContinued: boolean) => {
-  const name = `task_list ${sort}${isFiltered ? ' filtered' : ''}${isTrash ? ' trash' : ''}${isContinued ? ' continued' : ''}`
-  const isDescending = sort.startsWith('-')
-  const column = sql.ref(sort.replace('-', ''))
-  const direction = isDescending ? sql`desc` : sql`asc`
-  const order = sql`${column} ${direction}, id ${direction}`
-  return read<ListValues, Task>(name, (_db, { userId, limit, pageBytes, completed, key, id, deletedSince }) => {
-    // A row comparison, which PostgreSQL turns into the start of an index range.
-    const start = isContinued ? sql`and (${column}, id) ${isDescending ? sql`<` : sql`>`} (${key}, ${id}::uuid)` : sql``
-    const state = isTrash ? sql`and deleted_at > ${deletedSince}` : sql`and deleted_at is null`
-    const range = (filter = sql``) => sql`
-      select ${allColumns} from task
-      where user_id = ${userId} ${filter} ${state} ${start}
+const FIRST_ID = '00000000-0000-0000-0000-000000000000'
+const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+
+/** @param name undefined for what is not worth a prepared statement on every connection */
+const listing = (name: string | undefined, sort: Sort, filters: readonly Filter[]) =>
+  read.many<Values, Task>(name, places => {
+    const { userId, key, id, limit, pageBytes } = places
+    const { column, type, rows, isDescending } = orderOf(sort)
+    const [direction, beyond] = isDescending ? [sql`desc`, sql`<`] : [sql`asc`, sql`>`]
+    const order = sql`${column} ${direction}, id ${direction}`
+    const range = (...state: RawBuilder<unknown>[]) => {
+      const conditionsOfFilters = filters.map(filter => conditions[filter](places))
+      // A row comparison, which PostgreSQL turns into the start of an index range.
+      const start = sql`(${column}, id) ${beyond} (${key}::${type}, ${id}::uuid)`
+      const all = [sql`user_id = ${userId}`, ...state, ...conditionsOfFilters, rows(places), start]
+      return sql`
+        (select ${allColumns} from task
+        where ${sql.join(all, sql` and `)}
+        order by ${order}
+        ${limitTo(limit)})`
+    }
+    const ranges = filters.includes('completed') ? [range()] : [range(sql`not completed`), range(sql`completed`)]
+    const page = sql`
+      select * from (${sql.join(ranges, sql` union all `)}) as ranges
       order by ${order}
-      limit ${limit}`
-    const completedIs = (value: unknown) => sql`and completed = ${value}`
-    const both = sql`
-      select * from ((${range(sql`and not completed`)}) union all (${range(sql`and completed`)})) as ranges
-      order by ${order}
-      limit ${limit}`
-    // The trash has indexes by completion only: fewer indexes for what is seldom looked at.
-    const page = isFiltered ? range(completedIs(completed)) : isTrash ? both : range()
-    return boundedInBytes<Task>(page, order, allColumns, pageBytes)
+      ${limitTo(limit)}`
+    return boundedInBytes(page, order, allColumns, pageBytes)
   })
-})
+
+/** The lists that clients ask for all the time: these filters, in each order of live tasks. */
+const HOT: readonly string[] = ['', 'completed']
+const hot = new Map<string, ReturnType<typeof listing>>()
+
+function listingOf(sort: Sort, filters: readonly Filter[]) {
+  if (sort === TRASH_ORDER || !HOT.includes(filters.join())) return listing(undefined, sort, filters)
+  const name = ['task_list', sort, ...filters].join(' ')
+  const known = hot.get(name) ?? listing(name, sort, filters)
+  hot.set(name, known)
+  return known
+}
 
 /**
  * Up to `limit` tasks after `after`, in the order of `sort`; equal keys by id, in the same direction. Fewer where the text before the last
  * one reaches `pageBytes`.
  */
-export async function list(db: Kysely<Tables>, userId: string, { sort, after, ...page }: Page): Promise<Task[]> {
-  const run = listing(sort, page.completed !== undefined, page.deletedSince !== undefined, after !== undefined)
-  return run(db, { userId, ...page, ...after })
+export function list(db: Kysely<Tables>, { sort, filters, after, ...page }: Page): Promise<Task[]> {
+  const names = (Object.keys(conditions) as Filter[]).filter(name => filters[name] !== undefined)
+  return listingOf(sort, names)(db, { ...page, ...filters, ...(after ?? startOf(sort)) })
+}
+
+/** The position before the first row: a first page is a range like any other. */
+function startOf(sort: Sort): Position {
+  const { bounds, isDescending } = orderOf(sort)
+  return isDescending ? { key: bounds[1], id: LAST_ID } : { key: bounds[0], id: FIRST_ID }
 }

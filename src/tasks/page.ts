@@ -1,5 +1,6 @@
 /** Pages that are bounded in rows and in bytes. */
-import { type RawBuilder, type Sql, sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
+import type { Place } from '../database/statement.ts'
 
 interface Text {
   title: string
@@ -7,24 +8,24 @@ interface Text {
 }
 
 /** The bytes of a row's text, in SQL. */
-const textBytes: RawBuilder<number> = sql`octet_length(title) + coalesce(octet_length(description), 0)`
+const textBytes = sql`octet_length(title) + coalesce(octet_length(description), 0)`
 
 /**
  * The rows of `page` in `order` until those before a row have `pageBytes` of text: as much as a response may hold, and one row more, which
  * says that there is more.
  * @param page a query that is bounded in rows and returns them in `order`
  */
-export const boundedInBytes = <Row>(
+export const boundedInBytes = (
   page: RawBuilder<unknown>,
   order: RawBuilder<unknown>,
-  columns: ReturnType<Sql['join']>,
-  pageBytes: number,
-) => sql<Row>`
+  columns: RawBuilder<unknown>,
+  pageBytes: Place,
+) => sql`
     select ${columns} from (
       select page.*, sum(${textBytes}) over (order by ${order} rows between unbounded preceding and 1 preceding) as bytes_before
       from (${page}) as page
     ) as measured
-    where coalesce(bytes_before, 0) <= ${pageBytes}
+    where coalesce(bytes_before, 0) <= ${pageBytes}::bigint
     order by ${order}`
 
 /**

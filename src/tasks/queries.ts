@@ -1,216 +1,161 @@
 /**
- * The SQL on single tasks: one function a statement. Lists are in list-queries.ts, deleting and restoring in trash-queries.ts.
+ * The SQL that reads and writes single tasks. Lists are in list-queries.ts, what writes or deletes several at once in bulk-queries.ts.
  *
- * Every write takes the next number of its user's clock in the same statement, under the lock of the clock's row, which
- * is held until commit: revisions increase and become visible in order; a number may be skipped, but is never filled in later. A write locks its task before the clock.
  * Times come as parameters, never from now(), and every condition names user_id: distributed PostgreSQL asks for both.
  */
-import { type Kysely, sql } from 'kysely'
-import type { components } from '../contract/openapi.gen.ts'
-import { createEpoch } from '../database/epoch.ts'
-import { perShape, read, write } from '../database/statement.ts'
-import type { Tables } from '../database/tables.ts'
+import { type RawBuilder, sql } from 'kysely'
+import { takeRevisionForNew, takeRevisions } from '../database/revisions.ts'
+import { type Place, type Places, read, write } from '../database/statement.ts'
+import { allColumns, columnsOf, type Fields, fields, type Task, typed } from './columns.ts'
 import type { Condition } from './condition.ts'
 
-export type Task = components['schemas']['Task']
-
-export const columns = [
-  'id',
-  'user_id',
-  'title',
-  'description',
-  'completed',
-  'completed_at',
-  'created_at',
-  'updated_at',
-  'deleted_at',
-  'revision',
-] as const satisfies (keyof Task)[]
-
-type Db = Kysely<Tables>
-
-export const allColumns = sql.join(columns.map(column => sql.ref(column)))
-export const columnsOf = (table: string) => sql.join(columns.map(column => sql.ref(`${table}.${column}`)))
+interface Key {
+  userId: string
+  id: string
+}
 
 // A lookup by id never states the predicate of a partial index: PostgreSQL might take that index, whose last column is the id, and walk
-// all of the user's tasks along it.
-const finding = read('task_find', (db, { userId, id }: { userId: string; id: string }) =>
-  db.selectFrom('task').select(columns).where('user_id', '=', userId).where('id', '=', id),
+// all of the user's tasks along it. So the filter is outside, and `offset 0` keeps it there.
+export const find = read.maybe<Key, Task>(
+  'task_find',
+  ({ userId, id }) => sql`
+    select * from (select ${allColumns} from task where user_id = ${userId} and id = ${id}::uuid offset 0) as t
+    where deleted_at is null`,
 )
 
-/** The task, or undefined where there is none or it is deleted. */
-export async function find(db: Db, userId: string, id: string): Promise<Task | undefined> {
-  const [task] = await finding(db, { userId, id })
-  return task?.deleted_at === null ? task : undefined
-}
-
-/** The live task `t`, locked. The filter is outside of what looks it up, and \`offset 0\` keeps it there. */
-export const lockedTask = ({ userId, id }: { userId: string; id: string }) =>
-  sql`(select * from task where user_id = ${userId} and id = ${id}::uuid offset 0 for update) as t where t.deleted_at is null`
-
-type NewTask = Pick<Task, 'id' | 'title' | 'description' | 'completed'>
-
-// The same id created twice at the same moment is a unique violation, which is retried and then finds the task. To do nothing on the
-// conflict would be wrong: the counter would have counted a task that is not there.
-const inserting = write(
-  'task_insert',
-  (
-    _db,
-    { userId, id, title, description, completed, completedAt, now, quota, epoch }: NewTask & InsertValues,
-  ) => sql<Task>`
-    with clock as (
-      insert into user_clock as c (user_id, revision, live, epoch)
-      select ${userId}::text, 1, 1, ${epoch}::bigint
-      where not exists (select from task where user_id = ${userId} and id = ${id}::uuid)
-      on conflict (user_id) do update set revision = c.revision + 1, live = c.live + 1 where c.live < ${quota}::bigint
-      returning revision
-    )
-    insert into task as t (${allColumns})
-    select ${id}::uuid, ${userId}, ${title}, ${description}, ${completed}::boolean,
-      ${completedAt}::timestamptz, ${now}::timestamptz, ${now}::timestamptz, null, clock.revision
-    from clock
-    returning ${columnsOf('t')}`,
-)
-
-interface InsertValues {
-  userId: string
-  completedAt: string | null
-  now: string
-  quota: number
-  epoch: number
-}
+type NewTask = Key & Partial<Fields> & { now: string; quota: number; epoch: number }
 
 /**
- * Stores a new task; undefined where the user has, or had, one with this id, or has as many live tasks as `quota` allows.
- * Nothing is written then; `findTaken` says which it is.
+ * Stores a new task; undefined where the user has, or had, one with this id, or has as many live tasks as `quota` allows. Nothing is
+ * written then; `findTaken` says which it is.
  */
-export async function insert(
-  db: Db,
-  userId: string,
-  task: NewTask,
-  quota: number,
-  now: string,
-): Promise<Task | undefined> {
-  const completedAt = task.completed ? now : null
-  return (await inserting(db, { userId, ...task, completedAt, now, quota, epoch: createEpoch() }))[0]
-}
+// The same id created twice at the same moment is a unique violation, which is retried and then finds the task. To do nothing on the
+// conflict would be wrong: the counter would have counted a task that is not there.
+export const insert = write.maybe<NewTask, Task>('task_insert', places => {
+  const { userId, id, now, completed } = places
+  return sql`
+    with clock as (${takeRevisionForNew(places, sql`not exists (select from task where user_id = ${userId} and id = ${id}::uuid)`)}
+    )
+    insert into task as t
+      (user_id, id, ${sql.join(fields.map(field => sql.ref(field)))}, completed_at, created_at, updated_at, revision)
+    select ${userId}, ${id}::uuid, ${sql.join(fields.map(field => typed(field, places[field])))},
+      case when ${completed} then ${now}::timestamptz end, ${now}::timestamptz, ${now}::timestamptz, clock.revision
+    from clock
+    returning ${columnsOf('t')}`
+})
 
+/** Whether the task that has this id was deleted after `deletedSince`; undefined where the id is free. */
 // By the primary key, whatever the size of the trash: in a condition the time could lead to an index of the trash.
-const findingTaken = read(
+export const findTaken = read.maybe<Key & { deletedSince: string }, { isInTrash: boolean }>(
   'task_find_taken',
-  (_db, { userId, id, deletedSince }: { userId: string; id: string; deletedSince: string }) => sql<{
-    isInTrash: boolean
-  }>`
+  ({ userId, id, deletedSince }) => sql`
     select coalesce(deleted_at > ${deletedSince}::timestamptz, false) as "isInTrash" from task
     where user_id = ${userId} and id = ${id}::uuid`,
 )
 
-/** Whether the task that has this id was deleted after `deletedSince`; undefined where the id is free. */
-export async function findTaken(
-  db: Db,
-  userId: string,
-  id: string,
-  deletedSince: string,
-): Promise<{ isInTrash: boolean } | undefined> {
-  return (await findingTaken(db, { userId, id, deletedSince }))[0]
-}
+/** The task that a write is about, and when it may be written. */
+export type Target = Key & Condition
 
-/** New values for some of a task's fields; `toggle` inverts what is stored. */
-export interface Changes {
-  title?: string | undefined
-  description?: string | null | undefined
-  completed?: boolean | 'toggle' | undefined
-}
-
-/** The task after a write; as it was, where the write's condition did not hold. */
-export interface Written {
-  task: Task
+/** The task as it is after a write, or as it was where the write's condition did not hold. */
+export type Written = Task & {
   held: boolean
+  /** How many tombstones the user has now; 0 where nothing was written. */
+  tombstones: number
 }
 
-/** The condition on the row `t`. Checked on a row that is locked, or else two writers could both find that it holds. */
-export const holds = ({ only, except }: Condition) =>
-  sql<boolean>`((${only}::bigint[] is null or t.revision = any(${only}::bigint[])) and t.revision <> all(${except}::bigint[]))`
-
-/** Whose task, and at which revision. */
-export type Target = Condition & { userId: string; id: string }
-
-const updating = perShape((setsTitle: boolean, setsDescription: boolean, completion: 'keep' | 'toggle' | 'set') => {
-  const name = `task_update${setsTitle ? ' title' : ''}${setsDescription ? ' description' : ''} ${completion}`
-  return write(name, (_db, values: Target & Changes & { now: string }) => {
-    const { userId, id, only, except, now } = values
-    const title = setsTitle ? sql`${values.title}::text` : sql`t.title`
-    const description = setsDescription ? sql`${values.description}::text` : sql`t.description`
-    const set = sql`${values.completed}::boolean`
-    const completed = { keep: sql`t.completed`, toggle: sql`not t.completed`, set }[completion]
-    return sql<Task & { held: boolean }>`
-    with stored as (
-      select ${columnsOf('t')}, ${holds({ only, except })} as held from ${lockedTask({ userId, id })}
-    ), clock as (
-      update user_clock as c set revision = c.revision + 1
-      where user_id = ${userId} and exists (
-        select from stored as t
-        where t.held and (t.title, t.description, t.completed) is distinct from (${title}, ${description}, ${completed})
-      )
-      returning revision
-    ), changed as (
-      update task as t set
-        title = ${title},
-        description = ${description},
-        completed = ${completed},
-        completed_at = case when ${completed} then coalesce(t.completed_at, greatest(t.updated_at, ${now}::timestamptz)) end,
-        -- Replicas' clocks differ; a task's own times never run backwards.
-        updated_at = greatest(t.updated_at, ${now}::timestamptz),
-        revision = clock.revision
-      from clock
-      where t.user_id = ${userId} and t.id = ${id}::uuid
-      returning ${columnsOf('t')}, true as held
-    )
-    select * from changed
-    union all
-    select * from stored where not exists (select from changed)`
-  })
-})
+interface Write {
+  /** Whether a locked `task` is one that may be written at all; one that is not is returned as none. */
+  isThere?: RawBuilder<unknown>
+  /** An item of a from clause that has the new values of `columns`, computed from `stored.task`. */
+  next: RawBuilder<unknown>
+  columns: readonly string[]
+  /** What else is set, of `t` and `next`. */
+  others?: RawBuilder<unknown>
+  counters?: Pick<Parameters<typeof takeRevisions>[1], 'live' | 'tombstones' | 'when'>
+}
 
 /**
- * Changes a task if the condition holds and returns it; undefined where there is none. Changes that equal what is stored
- * write nothing: the task is locked and read first, and the clock moves only if the locked task would become another one.
+ * Every write of one task: locks it, checks the condition on the locked row, takes a revision if the task would become another one, writes
+ * it, and returns it. `next` is above the lock: what is beside it is computed from the row as it was before the lock was waited for.
  */
-export async function update(
-  db: Db,
-  userId: string,
-  id: string,
-  { title, description, completed }: Changes,
-  condition: Condition,
-  now: string,
-): Promise<Written | undefined> {
-  const completion = completed === undefined ? 'keep' : completed === 'toggle' ? 'toggle' : 'set'
-  const run = updating(title !== undefined, description !== undefined, completion)
-  return written(await run(db, { userId, id, title, description, completed, ...condition, now }))
+const writeOne = (
+  { userId, id, only, except }: Places<Target>,
+  { isThere = sql`(task).deleted_at is null`, next, columns, others = sql``, counters }: Write,
+) => {
+  const of = (row: string) => sql.join(columns.map(column => sql`${sql.raw(row)}.${sql.ref(column)}`))
+  const revision = sql`(task).revision`
+  const held = sql`(${only}::bigint[] is null or ${revision} = any(${only}::bigint[])) and ${revision} <> all(${except}::bigint[])`
+  return sql`
+    with stored as (
+      select task, ${held} as held
+      from (select task from task where user_id = ${userId} and id = ${id}::uuid offset 0 for update) as locked
+      where ${isThere}
+    ), next as (
+      select ${of('next')}
+      from stored cross join lateral ${next} as next
+      where held and (${of('next')}) is distinct from (${of('(stored.task)')})
+    ), clock as (${takeRevisions(userId, { rows: sql`(select from next)`, ...counters })}
+    ), written as (
+      update task as t set
+        ${sql.join(columns.map(column => sql`${sql.ref(column)} = ${sql.ref(`next.${column}`)}`))},
+        revision = clock.revision${others}
+      from clock, next
+      where t.user_id = ${userId} and t.id = ${id}::uuid
+      returning ${columnsOf('t')}, true as held, clock.tombstones
+    )
+    select * from written
+    union all
+    select ${columnsOf('(task)')}, held, 0 from stored where not exists (select from written)`
 }
 
-/** The row of a statement that returns the task as it is after it, and whether the condition held. */
-export function written(rows: (Task & { held: boolean })[]): Written | undefined {
-  if (rows[0] === undefined) return undefined
-  const { held, ...task } = rows[0]
-  return { task, held }
-}
+/** What a change of a task's fields does to its times. Replicas' clocks differ; a task's own times never run backwards. */
+const touched = (now: Place) => sql`,
+        completed_at = case
+          when next.completed then coalesce(t.completed_at, greatest(t.updated_at, ${now}::timestamptz))
+        end,
+        updated_at = greatest(t.updated_at, ${now}::timestamptz)`
 
-// Walks the ids. With `id = any(…) order by id` PostgreSQL may walk all of the user's tasks instead, in their order, and filter them.
-const locking = write(
-  'task_lock',
-  (_db, { userId, ids }: { userId: string; ids: string[] }) => sql`
-    select t.id from unnest(${ids}::uuid[]) as wanted (id)
-    cross join lateral (
-      select id from task where user_id = ${userId} and id = wanted.id offset 0 for update
-    ) as t`,
+/**
+ * Changes a task's fields as the JSON object `patch` says, if the condition holds; undefined where there is none. Values that equal what is
+ * stored write nothing.
+ */
+export const update = write.maybe<Target & { patch: string; now: string }, Written>('task_update', places =>
+  writeOne(places, {
+    next: sql`jsonb_populate_record(stored.task, ${places.patch}::jsonb)`,
+    columns: fields,
+    others: touched(places.now),
+  }),
+)
+
+/** Sets whether a task is completed, or inverts it where `completed` is null; otherwise as `update`. */
+export const complete = write.maybe<Target & { completed: boolean | null; now: string }, Written>(
+  'task_complete',
+  places =>
+    writeOne(places, {
+      next: sql`(select coalesce(${places.completed}::boolean, not (stored.task).completed) as completed)`,
+      columns: ['completed'],
+      others: touched(places.now),
+    }),
+)
+
+/** Makes a tombstone of a task if the condition holds; undefined where there is none. */
+export const remove = write.maybe<Target & { now: string }, Written>('task_remove', places =>
+  writeOne(places, {
+    next: sql`(select ${places.now}::timestamptz as deleted_at)`,
+    columns: ['deleted_at'],
+    counters: { live: -1, tombstones: 1 },
+  }),
 )
 
 /**
- * Locks those of these tasks that there are until the transaction ends, in the order of their ids: whoever locks several tasks of a
- * user does so in this order, and nobody waits in a circle.
+ * Restores a task that was deleted after `deletedSince`, if the condition holds, and returns it; a live one is returned as it is, and a
+ * deleted one where the user has as many live tasks as `quota` allows. Undefined where there is none.
  */
-export async function lock(db: Db, userId: string, ids: string[]): Promise<void> {
-  const inOrder = [...new Set(ids.map(id => id.toLowerCase()))].sort()
-  await locking(db, { userId, ids: inOrder })
-}
+export const restore = write.maybe<Target & { deletedSince: string; quota: number }, Written>('task_restore', places =>
+  writeOne(places, {
+    isThere: sql`coalesce((task).deleted_at > ${places.deletedSince}::timestamptz, true)`,
+    next: sql`(select null::timestamptz as deleted_at)`,
+    columns: ['deleted_at'],
+    counters: { live: 1, tombstones: -1, when: sql`c.live < ${places.quota}::bigint` },
+  }),
+)

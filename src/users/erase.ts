@@ -12,10 +12,15 @@ export async function erasePart(
   db: Kysely<Tables>,
   userId: string,
 ): Promise<{ tasks: number; keys: number; hasMore: boolean }> {
-  const epoch = createEpoch()
-  const keys = await users.eraseKeys(db, userId, MOST_ERASED, epoch)
-  const tasks = await users.eraseTasks(db, userId, MOST_ERASED, epoch)
+  const part = { userId, limit: MOST_ERASED, epoch: createEpoch() }
+  const keys = (await users.eraseKeys(db, part)).count
+  const tasks = (await users.eraseTasks(db, part)).count
   const hasMore = tasks === MOST_ERASED || keys === MOST_ERASED
-  if (!hasMore) await db.transaction().execute(transaction => users.removeClock(transaction, userId))
+  if (!hasMore) {
+    await db.transaction().execute(async transaction => {
+      await users.lockClock(transaction, { userId })
+      await users.removeClock(transaction, { userId })
+    })
+  }
   return { tasks, keys, hasMore }
 }

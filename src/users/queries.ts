@@ -1,85 +1,97 @@
-/** All SQL that erases a user. */
-import { type Kysely, sql } from 'kysely'
+/** All SQL on users as a whole: erasing one, and the epochs of all. */
+import { sql } from 'kysely'
+import { limitTo, lockedInOrder } from '../database/planning.ts'
+import { adjustCounters } from '../database/revisions.ts'
 import { write } from '../database/statement.ts'
-import type { Tables } from '../database/tables.ts'
 
-type Db = Kysely<Tables>
+interface User {
+  userId: string
+}
 
 /** `limit`: how many rows at a time. While a part is left, the epoch is new already: clients must not miss what is gone. */
-interface EraseValues {
-  userId: string
+interface Part extends User {
   limit: number
   epoch: number
 }
 
+/** Deletes up to `limit` tasks of a user, and gives the rest a new epoch; returns how many. */
 // Tasks before the counter, in the order of their ids, as in every write.
-const erasingTasks = write(
+export const eraseTasks = write.one<Part, { count: number }>(
   'user_erase_tasks',
-  (_db, { userId, limit, epoch }: EraseValues) => sql<{ count: number }>`
-    with stored as (
-      select user_id, id from task where user_id = ${userId} order by id limit ${limit} for update
+  ({ userId, limit, epoch }) => sql`
+    with chosen as (
+      select id from task where user_id = ${userId} order by id ${limitTo(limit)}
+    ), stored as (${lockedInOrder('task', userId, sql`(select id from chosen)`)}
     ), gone as (
       delete from task as t using stored
       where t.user_id = stored.user_id and t.id = stored.id
       returning t.deleted_at
-    ), clock as (
-      update user_clock as c set
-        epoch = ${epoch},
-        live = c.live - (select count(*) from gone where deleted_at is null),
-        tombstones = c.tombstones - (select count(*) from gone where deleted_at is not null)
-      where user_id = ${userId} and exists (select from gone)
-    )
-    select count(*) as count from gone`,
-)
-
-/** Deletes up to `limit` tasks of a user, and gives the rest a new epoch; returns how many. */
-export async function eraseTasks(db: Db, userId: string, limit: number, epoch: number): Promise<number> {
-  const [erased] = await erasingTasks(db, { userId, limit, epoch })
-  return erased?.count as number
-}
-
-// A statement of its own: a request with a key locks the key before its tasks.
-const erasingKeys = write(
-  'user_erase_keys',
-  (_db, { userId, limit, epoch }: EraseValues) => sql<{ count: number }>`
-    with chosen as (
-      select user_id, key from idempotency_key where user_id = ${userId} order by key limit ${limit} for update
-    ), gone as (
-      delete from idempotency_key as k using chosen
-      where k.user_id = chosen.user_id and k.key = chosen.key
-      returning k.stored_bytes
-    ), clock as (
-      update user_clock as c set epoch = ${epoch}, key_bytes = c.key_bytes - (select sum(stored_bytes) from gone)
-      where user_id = ${userId} and exists (select from gone)
+    ), clock as (${adjustCounters(userId, {
+      epoch: sql`${epoch}::bigint`,
+      live: sql`c.live - (select count(*) from gone where deleted_at is null)`,
+      tombstones: sql`c.tombstones - (select count(*) from gone where deleted_at is not null)`,
+    })}
     )
     select count(*) as count from gone`,
 )
 
 /** Deletes up to `limit` idempotency keys of a user, and gives the rest a new epoch; returns how many. */
-export async function eraseKeys(db: Db, userId: string, limit: number, epoch: number): Promise<number> {
-  const [erased] = await erasingKeys(db, { userId, limit, epoch })
-  return erased?.count as number
-}
-
-const lockingClock = write(
-  'user_lock_clock',
-  (_db, { userId }: { userId: string }) => sql`select from user_clock where user_id = ${userId} for update`,
+// A statement of its own: a request with a key locks the key before its tasks.
+export const eraseKeys = write.one<Part, { count: number }>(
+  'user_erase_keys',
+  ({ userId, limit, epoch }) => sql`
+    with chosen as (
+      select key from idempotency_key where user_id = ${userId} order by key ${limitTo(limit)}
+    ), stored as (${lockedInOrder('idempotency_key', userId, sql`(select key from chosen)`)}
+    ), gone as (
+      delete from idempotency_key as k using stored
+      where k.user_id = stored.user_id and k.key = stored.key
+      returning k.stored_bytes
+    ), clock as (${adjustCounters(userId, {
+      epoch: sql`${epoch}::bigint`,
+      key_bytes: sql`c.key_bytes - (select sum(stored_bytes) from gone)`,
+    })}
+    )
+    select count(*) as count from gone`,
 )
 
-const removingClock = write(
+/** Locks a user's counter: a write that has it ends before the transaction's next statement. */
+export const lockClock = write.none<User>(
+  'user_lock_clock',
+  ({ userId }) => sql`select from user_clock where user_id = ${userId} for update`,
+)
+
+/** Deletes the counter of a user who has nothing else. */
+// Not `exists`: where the user has most rows, it may look for one among those of others.
+export const removeClock = write.none<User>(
   'user_remove_clock',
-  (_db, { userId }: { userId: string }) => sql`
+  ({ userId }) => sql`
     delete from user_clock
     where user_id = ${userId}
-      and not exists (select from task where user_id = ${userId})
-      and not exists (select from idempotency_key where user_id = ${userId})`,
+      and (select id from task where user_id = ${userId} order by id limit 1) is null
+      and (select key from idempotency_key where user_id = ${userId} order by key limit 1) is null`,
 )
 
-/**
- * Deletes the counter of a user who has nothing else, in a transaction: a write that has the counter's lock ends before the second
- * statement looks whether anything is left.
- */
-export async function removeClock(transaction: Db, userId: string): Promise<void> {
-  await lockingClock(transaction, { userId })
-  await removingClock(transaction, { userId })
+/** Up to `limit` users after the one that is given. */
+interface Chunk {
+  after: string
+  limit: number
+  epoch: number
+  /** How far their revisions are moved on. */
+  revisions: number
 }
+
+/** Gives a chunk of users a new epoch; returns how many there were, and the last of them. */
+export const renewEpoch = write.one<Chunk, { count: number; last: string }>(
+  'user_renew_epoch',
+  ({ after, limit, epoch, revisions }) => sql`
+    with chosen as (
+      select user_id from user_clock where user_id > ${after} order by user_id ${limitTo(limit)}
+    ), renewed as (
+      update user_clock as c set epoch = ${epoch}::bigint, revision = c.revision + ${revisions}::bigint
+      where c.user_id = any(array(select user_id from chosen))
+      returning c.user_id
+    )
+    select (select count(*) from chosen) as count, (select max(user_id) from chosen) as last
+    from (select count(*) from renewed) as r`,
+)

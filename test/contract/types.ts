@@ -2,7 +2,7 @@
 import type { Handler, Handlers, Input } from '../../src/contract/types.ts'
 import { handlers } from '../../src/handlers.ts'
 import { Problem } from '../../src/problem.ts'
-import type { Task } from '../../src/tasks/queries.ts'
+import type { Task } from '../../src/tasks/columns.ts'
 
 declare const task: Task
 const { getLiveness, ...allButOne } = handlers

@@ -173,7 +173,8 @@ t.test('away for too long it starts anew, and forgets what is gone', async t => 
   await create(user, { title: 'Kept' })
   await tasks.sync()
   await call('DELETE', `/api/${user}/tasks/${gone.id}`)
-  await removeTombstones(database.kysely, user, [gone.id], new Date(Date.now() + 1000).toISOString())
+  const before = new Date(Date.now() + 1000).toISOString()
+  await removeTombstones(database.kysely, { userId: user, ids: [gone.id], before })
   await tasks.sync()
   t.same(titles(tasks.list()), ['Kept'])
   t.equal(device.requests.length, 3, 'a snapshot, a refused token, a snapshot')
@@ -251,7 +252,8 @@ t.test('until a new snapshot is whole the older tasks are shown', async t => {
   const [gone, kept] = [await create(user, { title: 'Gone' }), await create(user, { title: 'Kept' })]
   await tasks.sync()
   await call('DELETE', `/api/${user}/tasks/${gone.id}`)
-  await removeTombstones(database.kysely, user, [gone.id], new Date(Date.now() + 1000).toISOString())
+  const before = new Date(Date.now() + 1000).toISOString()
+  await removeTombstones(database.kysely, { userId: user, ids: [gone.id], before })
   let isSnapshot = false
   device.network = async request => {
     if (isSnapshot) throw new TypeError('fetch failed')

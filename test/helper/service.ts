@@ -10,7 +10,7 @@ import { type AppOptions, buildApp } from '../../src/app.ts'
 import { type Database, type DatabaseConfig, openDatabase } from '../../src/database/open.ts'
 import { createGuard, type GuardOptions } from '../../src/guard.ts'
 import { UNLIMITED } from '../../src/quotas.ts'
-import type { Task } from '../../src/tasks/queries.ts'
+import type { Task } from '../../src/tasks/columns.ts'
 import { type Answer, violations } from './contract.ts'
 import { exchange } from './socket.ts'
 

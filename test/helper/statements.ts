@@ -1,11 +1,12 @@
 /** Every statement that the service sends, and the plan by which the database carries it out. */
 import { type CompiledQuery, type Kysely, sql } from 'kysely'
 import type { OperationId } from '../../src/contract/types.ts'
-import { statementsSoFar } from '../../src/database/statement.ts'
+import { statementInfo, statementsSoFar } from '../../src/database/statement.ts'
 import type { Tables } from '../../src/database/tables.ts'
 import { purge } from '../../src/purge/purge.ts'
 import { claim } from '../../src/purge/queries.ts'
-import { trim } from '../../src/tasks/trash-queries.ts'
+import { trim } from '../../src/tasks/bulk-queries.ts'
+import type { Sort } from '../../src/tasks/sorts.ts'
 import { renewEpochs } from '../../src/users/epoch.ts'
 import { operations } from './contract.ts'
 import { randomUser, type Service } from './service.ts'
@@ -17,13 +18,15 @@ export interface Statement {
   text: string
 }
 
-/** A node of `explain (format json)`, as far as it is looked at here. */
-export interface Plan {
-  'Node Type': string
+/** A node of `explain (analyze, buffers, format json)`, as far as it is looked at here. */
+interface Plan {
   'Relation Name'?: string
-  Filter?: string
-  'Shared Hit Blocks'?: number
-  'Shared Read Blocks'?: number
+  'Actual Rows': number
+  'Actual Loops': number
+  'Rows Removed by Filter'?: number
+  'Rows Removed by Index Recheck'?: number
+  'Shared Hit Blocks': number
+  'Shared Read Blocks': number
   Plans?: Plan[]
 }
 
@@ -44,7 +47,7 @@ export async function collectStatements({ call, create, database }: Service): Pr
   const found: Statement[] = []
   const done = new Set<string>()
   const note = (sender: string) => {
-    for (const [text, { name }] of statementsSoFar()) {
+    for (const [text, name] of statementsSoFar()) {
       if (!done.has(text)) found.push({ sender, name, text })
       done.add(text)
     }
@@ -95,41 +98,43 @@ export async function collectStatements({ call, create, database }: Service): Pr
     await call('POST', tasks, { title: 'T' }, { 'idempotency-key': 'key' })
   }
   note('any write with an Idempotency-Key')
-  await trim(database.kysely, user, 0, 1)
+  await trim(database.kysely, { userId: user, quota: 0, limit: 1 })
   note('deleting where there are too many tombstones')
   await renewEpochs(database.kysely, () => undefined)
   note('npm run epoch')
   const inHalfAnHour = { tombstones: -1_800_000, keys: -1_800_000 }
-  await claim(database.kysely, new Date(0).toISOString(), new Date(0).toISOString())
+  await claim(database.kysely, { now: new Date(0).toISOString(), until: new Date(0).toISOString() })
   await purge(database.kysely, inHalfAnHour)
   note('purging')
   return found
 }
 
-function sorts(): string[] {
+/** The orders that a client may ask for. */
+export function sorts(): Sort[] {
   const list = operations.find(({ operationId }) => operationId === 'listTasks')
   const parameters = (list?.parameters ?? []) as Parameter[]
-  return parameters.find(({ name }) => name === 'sort')?.schema.enum ?? []
+  return parameters.find(({ name }) => name === 'sort')?.schema.enum as Sort[]
 }
 
-/** The plan that serves all values, as sessions of the service use it. */
-export const explain = (db: Kysely<Tables>, text: string): Promise<string[]> => explainAs<string>(db, text, 'costs off')
+/** How a prepared statement is planned: once for all values, or anew for those that it is given. PostgreSQL chooses. */
+export const planModes = ['force_generic_plan', 'force_custom_plan'] as const
+export type PlanMode = (typeof planModes)[number]
 
-/** The same, to be looked through. */
-export async function explainTree(db: Kysely<Tables>, text: string): Promise<Plan | undefined> {
-  const [trees] = await explainAs<{ Plan: Plan }[]>(db, text, 'format json')
-  return trees?.[0]?.Plan
-}
+/** The plan that serves all values. */
+export const explain = (db: Kysely<Tables>, text: string): Promise<string[]> =>
+  explainAs(db, text, 'costs off', 'force_generic_plan', nulls(text))
 
 async function explainAs<Line>(
   db: Kysely<Tables>,
   text: string,
   options: string,
-  parameters: readonly unknown[] = nulls(text),
+  mode: PlanMode,
+  parameters: readonly unknown[],
 ): Promise<Line[]> {
   const values = parameters.map(literal).join(', ')
   const transaction = await db.startTransaction().execute()
   try {
+    await sql.raw(`set local plan_cache_mode to ${mode}`).execute(transaction)
     await sql.raw(`prepare explained as ${text}`).execute(transaction)
     const explaining = sql.raw<{ 'QUERY PLAN': Line }>(`explain (${options}) execute explained(${values})`)
     const { rows } = await explaining.execute(transaction)
@@ -152,29 +157,58 @@ function literal(value: unknown): string {
   return typeof value === 'string' ? `'${value.replaceAll("'", "''")}'` : `${value}`
 }
 
-/**
- * How many blocks (8 KiB) PostgreSQL looks at for the one statement that `use` sends, with the values that it sends. What the statement
- * writes is undone, and it returns nothing.
- */
-export async function countBlocks(db: Kysely<Tables>, use: (db: Kysely<Tables>) => Promise<unknown>): Promise<number> {
-  let blocks = 0
-  const executeQuery = async (query: CompiledQuery) => {
-    const options = 'analyze, buffers, format json'
-    const [trees] = await explainAs<{ Plan: Plan }[]>(db, query.sql, options, query.parameters)
-    const plan = trees?.[0]?.Plan
-    blocks += (plan?.['Shared Hit Blocks'] ?? 0) + (plan?.['Shared Read Blocks'] ?? 0)
+/** What statements read. */
+export interface Reading {
+  /** Of the tables, those included that a filter then leaves out. */
+  rows: number
+  /** Of 8 KiB, of tables and indexes, each time that it is looked at. */
+  blocks: number
+  /** The names of the statements; undefined is one without a name. */
+  names: (string | undefined)[]
+}
+
+/** Measures the statements that `use` sends, with the values that it sends. What they write is undone, and they return nothing. */
+export async function measureReading(
+  db: Kysely<Tables>,
+  mode: PlanMode,
+  use: (db: Kysely<Tables>) => Promise<unknown>,
+): Promise<Reading> {
+  const reading: Reading = { rows: 0, blocks: 0, names: [] }
+  const measure = async (query: CompiledQuery) => {
+    const [trees] = await explainAs<[{ Plan: Plan }]>(
+      db,
+      query.sql,
+      'analyze, buffers, format json',
+      mode,
+      query.parameters,
+    )
+    const { Plan: plan } = (trees as [{ Plan: Plan }])[0]
+    reading.rows += rowsRead(plan)
+    reading.blocks += plan['Shared Hit Blocks'] + plan['Shared Read Blocks']
+    reading.names.push(statementInfo(query)?.name)
     return { rows: [] }
   }
-  const explaining = new Proxy(db, {
+  await use(intercepted(db, measure))
+  return reading
+}
+
+function rowsRead(plan: Plan): number {
+  const { 'Actual Loops': loops, 'Actual Rows': rows, 'Relation Name': table } = plan
+  const { 'Rows Removed by Filter': filtered = 0, 'Rows Removed by Index Recheck': rechecked = 0 } = plan
+  const own = table === undefined ? 0 : loops * (rows + filtered + rechecked)
+  return own + (plan.Plans ?? []).reduce((sum, child) => sum + rowsRead(child), 0)
+}
+
+type ExecuteQuery = (query: CompiledQuery) => Promise<{ rows: unknown[] }>
+
+const intercepted = (db: Kysely<Tables>, executeQuery: ExecuteQuery): Kysely<Tables> =>
+  new Proxy(db, {
     get(target, name) {
       const member = Reflect.get(target, name, target)
       if (name === 'executeQuery') return executeQuery
       return typeof member === 'function' ? member.bind(target) : member
     },
   })
-  await use(explaining)
-  return blocks
-}
 
 /** Makes tasks and keys of many users, and lets the database count them: as many as it counts without leaving any out. */
 export async function seed(db: Kysely<Tables>): Promise<void> {

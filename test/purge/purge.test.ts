@@ -80,7 +80,7 @@ t.test('tombstones past their retention go, and nothing else', async t => {
 t.test('a tombstone that was restored since it was found stays', async t => {
   const user = randomUser()
   const task = await create(user)
-  t.equal(await queries.removeTombstones(kysely, user, [task.id], ago(0)), 0)
+  t.same(await queries.removeTombstones(kysely, { userId: user, ids: [task.id], before: ago(0) }), { count: 0 })
   t.equal((await call('GET', pathOf(task))).status, 200)
 })
 
@@ -135,11 +135,11 @@ t.test(
     for (const id of ids.toReversed()) await createTombstone(user, 2 * retention.tombstones, { id })
     const locking = await kysely.startTransaction().execute()
     await sql`select from task where user_id = ${user} and id = ${first} for update`.execute(locking)
-    const removing = queries.removeTombstones(kysely, user, ids, ago(retention.tombstones))
+    const removing = queries.removeTombstones(kysely, { userId: user, ids, before: ago(retention.tombstones) })
     await untilWaiting(kysely, 'delete from task')
     await sql`select from task where user_id = ${user} and id = any(${others}) for update nowait`.execute(locking)
     await locking.rollback().execute()
-    t.equal(await removing, ids.length)
+    t.same(await removing, { count: ids.length })
   },
 )
 
@@ -149,7 +149,7 @@ t.test('whoever stops leaves the job to others, who need not wait', async t => {
   const purging = purgePeriodically(kysely, retention, HOUR, pino({ level: 'silent' }), stopping.signal)
   stopping.abort()
   await purging
-  t.equal(await queries.claim(kysely, ago(0), ago(-HOUR)), true)
+  t.ok(await queries.claim(kysely, { now: ago(0), until: ago(-HOUR) }))
 })
 
 t.test('keys past their time go', async t => {
@@ -170,10 +170,10 @@ t.test(
     const request = { userId: user, key: 'taken again', fingerprint: 'new' }
     const taking = await kysely.startTransaction().execute()
     t.equal(await take(taking, request, ago(0), ago(retention.keys)), true)
-    const removing = queries.removeKeys(kysely, user, ['taken again'], ago(retention.keys))
+    const removing = queries.removeKeys(kysely, { userId: user, ids: ['taken again'], before: ago(retention.keys) })
     await untilWaiting(kysely, 'delete from idempotency_key')
     await taking.commit().execute()
-    t.equal(await removing, 0)
+    t.same(await removing, { count: 0 })
     t.match(await find(kysely, request), { fingerprint: 'new' })
   },
 )
@@ -260,10 +260,12 @@ t.test('a user whose rows cannot be deleted holds up nobody, however many rows t
 
 t.test('one at a time has the job, and not again before its time', async t => {
   await releaseJob()
-  const claims = await Promise.all(Array.from({ length: 5 }, () => queries.claim(kysely, ago(0), ago(-HOUR))))
+  const claims = await Promise.all(
+    Array.from({ length: 5 }, () => queries.claim(kysely, { now: ago(0), until: ago(-HOUR) })),
+  )
   t.equal(claims.filter(Boolean).length, 1)
-  await queries.keep(kysely, ago(1))
-  t.equal(await queries.claim(kysely, ago(0), ago(-HOUR)), true)
+  await queries.keep(kysely, { until: ago(1) })
+  t.ok(await queries.claim(kysely, { now: ago(0), until: ago(-HOUR) }))
 })
 
 t.test('the background purges, says what, goes on after trouble, and stops', async t => {
@@ -286,7 +288,7 @@ t.test('the background purges, says what, goes on after trouble, and stops', asy
 })
 
 t.test('who does not get the job purges nothing', async t => {
-  await queries.keep(kysely, ago(-HOUR))
+  await queries.keep(kysely, { until: ago(-HOUR) })
   const user = randomUser()
   await createTombstone(user, 2 * retention.tombstones)
   const { log, line } = createLog()

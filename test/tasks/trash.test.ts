@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import t from 'tap'
-import { removeAll } from '../../src/tasks/trash-queries.ts'
+import { removeAll } from '../../src/tasks/bulk-queries.ts'
 import { contract } from '../helper/contract.ts'
 import { untilWaiting } from '../helper/locks.ts'
 import { onPostgres, randomUser, startService, type Task } from '../helper/service.ts'
@@ -114,21 +114,40 @@ t.test('an id that sits in the trash is told apart from one that is taken', asyn
   t.equal((await create(user)).revision, 3, 'the refused creation took no number')
 })
 
-t.test('the trash has pages, orders and the filter, as the list', async t => {
+t.test('the trash has one order, the newest deletion first, with pages and the filter', async t => {
   const user = randomUser()
   const tasks = []
   for (const [index, title] of ['b', 'd', 'a', 'c'].entries()) {
-    tasks.push(await createAndDelete(user, { title, completed: index % 2 === 0 }))
+    tasks.push(await create(user, { title, completed: index % 2 === 0 }))
   }
   await create(user, { title: 'live' })
+  // Deleted in another order than they were created in; the last two at the same moment.
+  for (const [index, task] of [tasks[2], tasks[0], tasks[3], tasks[1]].entries()) {
+    await call('DELETE', pathOf(task as Task))
+    await ageTombstone(task as Task, 4000 - 1000 * Math.min(index, 2))
+  }
+  const sameMoment = (
+    await database.kysely
+      .selectFrom('task')
+      .select('deleted_at')
+      .where('id', '=', tasks[1]?.id as string)
+      .execute()
+  )[0]
+  await database.kysely
+    .updateTable('task')
+    .set({ deleted_at: sameMoment?.deleted_at as string })
+    .where('user_id', '=', user)
+    .where('id', '=', tasks[3]?.id as string)
+    .execute()
   const titles = async (query: string) => (await list(user, `deleted=true&${query}`)).map(({ title }) => title).join('')
-  t.equal(await titles('sort=title'), 'abcd')
-  t.equal(await titles('sort=created_at'), 'bdac')
-  t.equal(await titles('sort=title&completed=true'), 'ab')
-  const first = await call('GET', `/api/${user}/tasks?deleted=true&sort=title&limit=3`)
+  t.equal(await titles(''), 'cdba', 'equal times by id, in the same direction')
+  t.equal(await titles('sort=title'), 'cdba', 'whatever sort says')
+  t.equal(await titles('completed=true'), 'ba')
+  t.equal(await titles('completed=false'), 'cd')
+  const first = await call('GET', `/api/${user}/tasks?deleted=true&limit=3`)
   const next = /<(.*)>/.exec(first.headers.get('link') ?? '')?.[1] as string
   const second = await call('GET', next)
-  t.equal([...first.body.data, ...second.body.data].map(({ title }) => title).join(''), 'abcd')
+  t.equal([...first.body.data, ...second.body.data].map(({ title }) => title).join(''), 'cdba')
   t.equal(second.body.next_cursor, null)
 })
 
@@ -177,7 +196,7 @@ t.test(
     await sql`
       update task set completed = false, completed_at = null
       where user_id = ${user} and id = ${newest?.id}`.execute(changing)
-    const removing = removeAll(kysely, user, true, 2, new Date().toISOString())
+    const removing = removeAll(kysely, { userId: user, completed: true, limit: 2, now: new Date().toISOString() })
     await untilWaiting(kysely, 'with chosen as')
     await changing.commit().execute()
     t.match(await removing, { deleted: 1, has_more: true })

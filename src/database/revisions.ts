@@ -1,0 +1,64 @@
+/**
+ * The row of each user that numbers their writes and counts what they have. A write locks it last and until it commits, so revisions
+ * increase and become visible in order; a number may be skipped, but is never filled in later.
+ */
+import { type RawBuilder, sql } from 'kysely'
+import type { Place, Places } from './statement.ts'
+
+/** By how much a counter changes for each task that is written. */
+type PerTask = 1 | -1
+
+interface Take {
+  /** The rows that are about to be written, one for each revision; with none, nothing is taken. */
+  rows: RawBuilder<unknown>
+  live?: PerTask
+  tombstones?: PerTask
+  /** What else has to hold of the row `c`. */
+  when?: RawBuilder<unknown>
+}
+
+/**
+ * Takes the user's next revisions, as many as there are `rows`; returns the last of them, and how many tombstones there are now. No row
+ * where nothing is to be written.
+ */
+export const takeRevisions = (userId: Place, { rows, live, tombstones, when }: Take) => {
+  const count = (column: string, change: PerTask | undefined) =>
+    change === undefined
+      ? sql``
+      : sql`, ${sql.ref(column)} = c.${sql.ref(column)} ${sql.raw(change > 0 ? '+' : '-')} n.count`
+  return sql`
+      update user_clock as c set revision = c.revision + n.count${count('live', live)}${count('tombstones', tombstones)}
+      from (select count(*) as count from ${rows} as rows) as n
+      where c.user_id = ${userId} and n.count > 0${when === undefined ? sql`` : sql` and ${when}`}
+      returning c.revision, c.tombstones`
+}
+
+/** Takes a revision for a task that is new, of a user who may be new as well; no row where `quota` live tasks are there, or not `when`. */
+export const takeRevisionForNew = (
+  { userId, epoch, quota }: Places<{ userId: string; epoch: number; quota: number }>,
+  when: RawBuilder<unknown>,
+) => sql`
+      insert into user_clock as c (user_id, revision, live, epoch)
+      select ${userId}::text, 1, 1, ${epoch}::bigint
+      where ${when}
+      on conflict (user_id) do update set revision = c.revision + 1, live = c.live + 1 where c.live < ${quota}::bigint
+      returning c.revision`
+
+/**
+ * Counts the bytes that are kept for idempotency keys, of a user who may be new; no row where there are more than `quota` then.
+ * @param more an item of a from clause whose one row has how many more there are, in `bytes`
+ */
+export const countKeyBytes = (
+  { userId, epoch, quota }: Places<{ userId: string; epoch: number; quota: number }>,
+  more: RawBuilder<unknown>,
+) => sql`
+      insert into user_clock as c (user_id, revision, key_bytes, epoch)
+      select ${userId}::text, 0, bytes, ${epoch}::bigint from ${more} as more where bytes <= ${quota}::bigint
+      on conflict (user_id) do update set key_bytes = c.key_bytes + excluded.key_bytes
+      where c.key_bytes + excluded.key_bytes <= ${quota}::bigint
+      returning c.key_bytes`
+
+/** Changes other columns of the row, where the statement's `gone` has removed rows; takes no revision. */
+export const adjustCounters = (userId: Place, changes: Record<string, RawBuilder<unknown>>) => sql`
+      update user_clock as c set ${sql.join(Object.entries(changes).map(([column, value]) => sql`${sql.ref(column)} = ${value}`))}
+      where c.user_id = ${userId} and exists (select from gone)`

@@ -1,0 +1,66 @@
+/** The orders of lists. Equal keys are in the order of their ids, in the same direction. */
+import { type RawBuilder, sql } from 'kysely'
+import type { operations } from '../contract/openapi.gen.ts'
+import type { Places } from '../database/statement.ts'
+import type { Task } from './columns.ts'
+
+/** An order that a client may ask for. */
+type ContractSort = NonNullable<NonNullable<operations['listTasks']['parameters']['query']>['sort']>
+
+/** The order of the trash: the newest deletion first. */
+export const TRASH_ORDER = '-deleted_at'
+
+export type Sort = ContractSort | typeof TRASH_ORDER
+type KeyName<Order extends string> = Order extends `-${infer Name}` ? Name : Order
+
+interface SortKey {
+  /** As a row and a cursor have it; null comes last in both directions. */
+  of(task: Task): string | null
+  /** Whether a cursor may have it: PostgreSQL would refuse another one. */
+  isValid(key: unknown): boolean
+  /** Keys that are before and after those of all rows. */
+  bounds: readonly [lowest: string, highest: string]
+  /** The type in SQL. */
+  type: RawBuilder<unknown>
+  /** Which rows have a place in the order, as the index says it or more narrowly. */
+  rows(places: Places<{ deletedSince?: string }>): RawBuilder<unknown>
+}
+
+const time = (name: 'created_at' | 'updated_at' | 'deleted_at') => ({
+  of: (task: Task) => task[name],
+  isValid: isTime,
+  bounds: ['-infinity', 'infinity'] as const,
+  type: sql`timestamptz`,
+})
+const live = () => sql`deleted_at is null`
+
+/** A timestamp of the contract's form. PostgreSQL has no year 0. */
+const isTime = (key: unknown) =>
+  typeof key === 'string' && /^(?!0000)\d{4}-/.test(key) && new Date(key).toJSON() === key
+
+const keys: Record<KeyName<Sort>, SortKey> = {
+  created_at: { ...time('created_at'), rows: live },
+  updated_at: { ...time('updated_at'), rows: live },
+  title: {
+    of: task => task.title,
+    isValid: key => typeof key === 'string' && key.isWellFormed() && !key.includes('\0'),
+    // Longer than a title may be.
+    bounds: ['', '\u{10ffff}'.repeat(256)],
+    type: sql`text`,
+    rows: live,
+  },
+  deleted_at: { ...time('deleted_at'), rows: ({ deletedSince }) => sql`deleted_at > ${deletedSince}::timestamptz` },
+}
+
+export const isSort = (text: unknown): text is Sort =>
+  typeof text === 'string' && Object.hasOwn(keys, text.replace(/^-/, '')) && text !== 'deleted_at'
+
+export interface Order extends SortKey {
+  column: RawBuilder<unknown>
+  isDescending: boolean
+}
+
+export function orderOf(sort: Sort): Order {
+  const name = sort.replace('-', '') as KeyName<Sort>
+  return { ...keys[name], column: sql.ref(name), isDescending: sort.startsWith('-') }
+}
