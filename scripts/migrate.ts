@@ -5,14 +5,14 @@ import type { Tables } from '../src/database/tables.ts'
 import { withDatabase } from './with-database.ts'
 
 const commands = {
-  up: async db => report('done', await migrateUp(db), 'The schema is up to date.'),
-  down: async db => report('taken back', await migrateDown(db), 'There is nothing to take back.'),
+  up: async (db, quick) => report('done', await migrateUp(db, quick), 'The schema is up to date.'),
+  down: async (db, quick) => report('taken back', await migrateDown(db, quick), 'There is nothing to take back.'),
   status: async db => {
     for (const { name, executedAt } of await migrationStatus(db)) {
       console.log(`${name}\t${executedAt?.toISOString() ?? 'pending'}`)
     }
   },
-} satisfies Record<string, (db: Kysely<Tables>) => Promise<void>>
+} satisfies Record<string, (db: Kysely<Tables>, quick: Kysely<Tables>) => Promise<void>>
 
 function report(what: string, names: string[], nothing: string): void {
   console.log(names.length === 0 ? nothing : names.map(name => `${name}\t${what}`).join('\n'))

@@ -1,6 +1,7 @@
-/** Versioned migrations: the files of `migrations/`, run under Kysely's lock. */
+/** Versioned migrations: the files of `migrations/`, run one by one, by one process at a time. */
 import { readdir } from 'node:fs/promises'
 import { basename } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import { type Migration, type MigrationInfo, type MigrationResultSet, Migrator } from 'kysely/migration'
 import type { Tables } from './tables.ts'
@@ -10,7 +11,17 @@ const folder = new URL('../../migrations/', import.meta.url)
 /** The oldest PostgreSQL that the tests run on, as server_version_num. */
 export const OLDEST_SERVER = 150000
 
-async function readMigrations(): Promise<Record<string, Migration>> {
+/** Whoever migrates holds this advisory lock, and others try for it every so many milliseconds. */
+const LOCK = 4_093_260_117
+const LOCK_RETRY = 300
+
+/** A file of `migrations/`. */
+interface MigrationFile extends Migration {
+  /** False for one that no transaction can hold: it must cope with what a crash left of it. */
+  transaction?: boolean
+}
+
+async function readMigrations(): Promise<Record<string, MigrationFile>> {
   const files = (await readdir(folder)).filter(file => file.endsWith('.ts')).sort()
   return Object.fromEntries(
     await Promise.all(files.map(async file => [basename(file, '.ts'), await import(new URL(file, folder).href)])),
@@ -25,17 +36,54 @@ export const migrationStatus = (db: Kysely<Tables>): Promise<readonly MigrationI
 /**
  * Runs what has not been run yet and returns the names. Where nothing is left to do no lock is taken, and a schema that is
  * newer than this code is left alone, so that a deployment can be rolled back.
- * @param quick finds out whether anything is left to do
+ * @param quick finds out whether anything is left to do, and holds the lock; `db` itself where no other process can be
  */
 export async function migrateUp(db: Kysely<Tables>, quick = db): Promise<string[]> {
   await requireVersion(quick)
-  const status = await migrationStatus(quick)
-  if (status.every(migration => migration.executedAt !== undefined)) return []
-  return names(await migrator(db).migrateToLatest())
+  if ((await migrationStatus(quick)).every(isDone)) return []
+  return alone(db, quick, async () => {
+    const done: string[] = []
+    for (const { migration } of (await migrationStatus(db)).filter(info => !isDone(info))) {
+      done.push(...names(await migrator(db).migrateUp(optionsOf(migration))))
+    }
+    // The planner knows nothing of what is new until somebody counts, and on PGlite nobody else does.
+    if (done.length > 0) await sql`analyze task, user_clock, idempotency_key, job, heartbeat`.execute(db)
+    return done
+  })
 }
 
 /** Takes the newest migration back and returns its name; none where there is nothing to take back. */
-export const migrateDown = async (db: Kysely<Tables>): Promise<string[]> => names(await migrator(db).migrateDown())
+export const migrateDown = (db: Kysely<Tables>, quick = db): Promise<string[]> =>
+  alone(db, quick, async () => {
+    const newest = (await migrationStatus(db)).findLast(isDone)
+    return names(await migrator(db).migrateDown(optionsOf(newest?.migration)))
+  })
+
+const isDone = ({ executedAt }: MigrationInfo) => executedAt !== undefined
+
+const optionsOf = (migration?: MigrationFile) => ({ disableTransactions: migration?.transaction === false })
+
+/**
+ * Does `work` while no other process does. Kysely's own lock would not do: whoever waits for it keeps a snapshot, and
+ * `create index concurrently` waits for all older snapshots. This one is held by a transaction that is idle, and has none.
+ */
+async function alone(db: Kysely<Tables>, quick: Kysely<Tables>, work: () => Promise<string[]>): Promise<string[]> {
+  if (quick === db) return work()
+  for (;;) {
+    const done = await quick
+      .transaction()
+      .setIsolationLevel('read committed')
+      .execute(async transaction => {
+        const { rows } = await sql<{ locked: boolean }>`
+          select pg_try_advisory_xact_lock(${LOCK}::bigint) as locked`.execute(transaction)
+        // Comes last, for a query that has parameters keeps its snapshot until the next statement.
+        await sql`set local idle_in_transaction_session_timeout = 0`.execute(transaction)
+        return rows[0]?.locked ? work() : undefined
+      })
+    if (done !== undefined) return done
+    await sleep(LOCK_RETRY)
+  }
+}
 
 function names({ error, results = [] }: MigrationResultSet): string[] {
   if (error !== undefined) throw error

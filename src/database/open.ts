@@ -24,7 +24,7 @@ export interface Store {
   readonly description: string
   /**
    * Runs `work` on a connection that is fit for migrations: without the timeouts of requests.
-   * @param work gets a second one as well, with a timeout, for what only looks
+   * @param work gets a second one as well, with a timeout, for what only looks and for the lock; on PGlite the same
    */
   migrate<T>(work: (db: Kysely<Tables>, quick: Kysely<Tables>) => Promise<T>): Promise<T>
   close(): Promise<void>

@@ -59,7 +59,7 @@ t.test('every key and index of a user’s data starts with user_id', async t => 
     select tablename, indexdef from pg_indexes where tablename in ('task', 'user_clock', 'idempotency_key')
     -- Purging looks for what is oldest, whoever has it.
     and indexname not in ('task_purge_idx', 'idempotency_key_purge_idx')`.execute(db)
-  t.equal(rows.length, 15)
+  t.equal(rows.length, 9)
   for (const { indexdef } of rows) t.match(indexdef, /btree \(user_id/)
   await database.close()
 })

@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
+import { Kysely, PGliteDialect } from 'kysely'
+import { migrateUp } from '../../src/database/migrate.ts'
 import type { DatabaseConfig } from '../../src/database/open.ts'
 import { type Teardown, temporaryFolder } from './service.ts'
 
@@ -90,6 +92,8 @@ export async function layWire(test: Teardown, { databaseUrl }: DatabaseConfig): 
 
 async function lineToPGlite(): Promise<Line> {
   const pglite = await PGlite.create()
+  // Migrating takes two sessions.
+  await migrateUp(new Kysely({ dialect: new PGliteDialect({ pglite }) }))
   let pending = Promise.resolve()
   return (_near, deliver) => bytes => {
     pending = pending.then(async () => deliver(await pglite.execProtocolRaw(bytes)))

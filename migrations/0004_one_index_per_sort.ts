@@ -1,0 +1,39 @@
+/** One index for each order of the list, and one for the trash: an unfiltered page is merged from the two ranges of `completed`. */
+import { type Kysely, sql } from 'kysely'
+
+/** No transaction can hold `concurrently`, which lets writers go on. A crash may leave any statement undone, or done by half. */
+export const transaction = false
+
+const TRASH = { task_trash_idx: '(user_id, completed, deleted_at desc, id desc) where deleted_at is not null' }
+
+const REPLACED = {
+  task_created_at_idx: '(user_id, created_at desc, id desc) where deleted_at is null',
+  task_updated_at_idx: '(user_id, updated_at desc, id desc) where deleted_at is null',
+  task_title_idx: '(user_id, title desc, id desc) where deleted_at is null',
+  task_deleted_completed_created_at_idx: '(user_id, completed, created_at desc, id desc) where deleted_at is not null',
+  task_deleted_completed_updated_at_idx: '(user_id, completed, updated_at desc, id desc) where deleted_at is not null',
+  task_deleted_completed_title_idx: '(user_id, completed, title desc, id desc) where deleted_at is not null',
+  task_oldest_tombstone_idx: '(user_id, deleted_at, id) where deleted_at is not null',
+}
+
+export async function up(db: Kysely<any>): Promise<void> {
+  await create(db, TRASH)
+  await drop(db, REPLACED)
+}
+
+export async function down(db: Kysely<any>): Promise<void> {
+  await create(db, REPLACED)
+  await drop(db, TRASH)
+}
+
+async function create(db: Kysely<any>, indexes: Record<string, string>): Promise<void> {
+  // One that was being built in a crash is there, and invalid.
+  await drop(db, indexes)
+  for (const [name, definition] of Object.entries(indexes)) {
+    await sql.raw(`create index concurrently ${name} on task ${definition}`).execute(db)
+  }
+}
+
+async function drop(db: Kysely<any>, indexes: Record<string, string>): Promise<void> {
+  for (const name of Object.keys(indexes)) await sql.raw(`drop index concurrently if exists ${name}`).execute(db)
+}
