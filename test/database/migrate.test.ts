@@ -1,9 +1,12 @@
-/** Migrations: up, down, up; several servers at once; schemas older and newer than the code. */
+/** Migrations: up, down, up; several servers at once; beside writers; schemas older and newer than the code. */
+import { randomUUID } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
+import { Migrator } from 'kysely/migration'
 import t from 'tap'
 import { migrateDown, migrateUp, migrationStatus, requireVersion } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/open.ts'
 import type { Tables } from '../../src/database/tables.ts'
+import { untilWaiting } from '../helper/locks.ts'
 import { environment, runMain, untilHealthy } from '../helper/process.ts'
 import { client, onPostgres, ownDatabase, randomUser, silent } from '../helper/service.ts'
 
@@ -14,6 +17,56 @@ async function emptyDatabase(test: Parameters<typeof ownDatabase>[0]) {
   await migrateUp(database.kysely)
   while ((await migrateDown(database.kysely)).length > 0);
   return { config, database, db: database.kysely }
+}
+
+/** A database of the test's own at the schema before the last migration, with a task and a tombstone. */
+async function databaseBefore(test: Parameters<typeof ownDatabase>[0]) {
+  const config = await ownDatabase(test)
+  const database = await openDatabase(config, silent)
+  test.teardown(() => database.close())
+  await database.migrate(migrateUp)
+  const [last] = await database.migrate(migrateDown)
+  await insertTask(database.kysely)
+  await insertTask(database.kysely, new Date().toISOString())
+  return { config, database, db: database.kysely, last }
+}
+
+const insertTask = (db: Kysely<Tables>, deletedAt: string | null = null) =>
+  db
+    .insertInto('task')
+    .values({
+      user_id: randomUser(),
+      id: randomUUID(),
+      title: 'A task',
+      completed: false,
+      created_at: '2025-01-01T00:00:00Z',
+      updated_at: '2025-01-01T00:00:00Z',
+      revision: 1,
+      deleted_at: deletedAt,
+    })
+    .execute()
+
+/** Begins a transaction that has written a task. */
+async function startWriter(db: Kysely<Tables>) {
+  const writer = await db.startTransaction().execute()
+  await insertTask(writer)
+  return writer
+}
+
+/** Calls `onTry` whenever the lock has been tried for; what that returns counts as whether it was got. */
+const watchLock = (quick: Kysely<Tables>, onTry: (locked: boolean) => Promise<boolean>) =>
+  quick.withPlugin({
+    transformQuery: ({ node }) => node,
+    async transformResult({ result }) {
+      const { locked } = { ...result.rows[0] }
+      return typeof locked === 'boolean' ? { ...result, rows: [{ locked: await onTry(locked) }] } : result
+    },
+  })
+
+const invalidIndexes = async (db: Kysely<Tables>) => {
+  const { rows } = await sql<{ name: string }>`
+    select indexrelid::regclass::text as name from pg_index where not indisvalid`.execute(db)
+  return rows.map(({ name }) => name)
 }
 
 /** The schema as the catalogue has it. */
@@ -52,6 +105,23 @@ t.test('up, down, up: down leaves nothing, and up makes the same again', async t
   await database.close()
 })
 
+t.test('each migration taken back leaves what was there before it', async t => {
+  const { db, database } = await emptyDatabase(t)
+  const migrations = Object.fromEntries((await migrationStatus(db)).map(({ name, migration }) => [name, migration]))
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations }, disableTransactions: true })
+  const before: unknown[] = []
+  for (const _ of Object.keys(migrations)) {
+    before.push(await schema(db))
+    await migrator.migrateUp()
+  }
+  for (const name of Object.keys(migrations).reverse()) {
+    t.same(await migrateDown(db), [name])
+    t.same(await schema(db), before.pop(), name)
+  }
+  t.same(await migrateDown(db), [])
+  await database.close()
+})
+
 t.test('every key and index of a user’s data starts with user_id', async t => {
   const { db, database } = await emptyDatabase(t)
   await migrateUp(db)
@@ -68,16 +138,82 @@ t.test(
   'several servers that start at once migrate once',
   { skip: !onPostgres && 'PGlite serves one process' },
   async t => {
-    const { config, database, db } = await emptyDatabase(t)
+    const { config, db } = await databaseBefore(t)
     const servers = await Promise.all([1, 2, 3].map(() => runMain(t, environment(config))))
     await Promise.all(servers.map(({ origin }) => untilHealthy(origin)))
     const user = randomUser()
     await Promise.all(servers.map(({ origin }) => client(t, origin).create(user)))
     const { rows } = await sql`select name from kysely_migration`.execute(db)
     t.equal(rows.length, (await migrationStatus(db)).length)
-    await database.close()
+    t.same(await invalidIndexes(db), [])
   },
 )
+
+t.test('whoever finds another process migrating waits, and does nothing twice', async t => {
+  const { db, database } = await emptyDatabase(t)
+  // PGlite has one session: another database stands in for that which looks and locks.
+  const other = await emptyDatabase(t)
+  let tries = 0
+  const quick = watchLock(other.db, async () => {
+    tries += 1
+    if (tries === 1) t.not((await migrateUp(db)).length, 0)
+    return tries > 1
+  })
+  t.same(await migrateUp(db, quick), [])
+  t.equal(tries, 2)
+  await Promise.all([database.close(), other.database.close()])
+})
+
+t.test('after a migration the planner knows the tables', async t => {
+  const { db, database } = await databaseBefore(t)
+  const known = sql`select tablename from pg_stats where tablename = 'task' and attname = 'user_id'`
+  t.same((await known.execute(db)).rows, [])
+  await database.migrate(migrateUp)
+  t.same((await known.execute(db)).rows, [{ tablename: 'task' }])
+})
+
+t.test(
+  'indexes are built beside writers, and beside others who wait to migrate',
+  { skip: !onPostgres && 'PGlite has one session' },
+  async t => {
+    const { database, db, last } = await databaseBefore(t)
+    const writer = await startWriter(db)
+    const migrating = database.migrate(migrateUp)
+    await untilWaiting(db, 'task_trash_idx')
+    const refused = Promise.withResolvers<boolean>()
+    const waiting = database.migrate((db, quick) =>
+      migrateUp(
+        db,
+        watchLock(quick, async locked => {
+          refused.resolve(!locked)
+          return locked
+        }),
+      ),
+    )
+    t.ok(await refused.promise, 'another process has to wait')
+    await insertTask(db)
+    await untilWaiting(db, 'task_trash_idx')
+    await writer.commit().execute()
+    t.same(await Promise.all([migrating, waiting]), [[last], []])
+    t.same(await invalidIndexes(db), [])
+  },
+)
+
+t.test('what a crash left of an index is built anew', { skip: !onPostgres && 'PGlite has one session' }, async t => {
+  const { database, db, last } = await databaseBefore(t)
+  const writer = await startWriter(db)
+  const migrating = database.migrate(migrateUp)
+  await untilWaiting(db, 'task_trash_idx')
+  const ended = t.rejects(migrating, { code: '57P01' })
+  await sql`
+    select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and query like 'create index concurrently%'`.execute(db)
+  await ended
+  await writer.commit().execute()
+  t.same(await invalidIndexes(db), ['task_trash_idx'])
+  t.same(await database.migrate(migrateUp), [last])
+  t.same(await invalidIndexes(db), [])
+})
 
 t.test('a schema that is newer than the code is left alone', async t => {
   const { db, database } = await emptyDatabase(t)
