@@ -60,7 +60,7 @@ export async function openDatabase(config: DatabaseConfig, log: FastifyBaseLogge
   const store =
     databaseUrl === undefined
       ? // Loaded only where it is used: it is a whole PostgreSQL.
-        await (await import('./pglite.ts')).openPGlite(dataDir)
+        await (await import('./pglite.ts')).openPGlite(dataDir, log)
       : openPostgres({ databaseUrl, migrationUrl: migrationUrl as string, poolSize, isPrepared }, log)
   let ready = false
   return {

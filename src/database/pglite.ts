@@ -2,11 +2,13 @@
 import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
+import type { FastifyBaseLogger } from 'fastify'
 import { Kysely, PGliteDialect } from 'kysely'
 import { StartError } from '../start-error.ts'
 import { lockFolder } from './lock.ts'
 import type { Store } from './open.ts'
 import { SESSION_FORMAT, setStatements } from './session.ts'
+import { maintainPeriodically } from './statistics.ts'
 import type { Tables } from './tables.ts'
 import { parsers } from './values.ts'
 
@@ -24,22 +26,31 @@ class TextDecoderKeepingBom extends TextDecoder {
   }
 }
 
+/** Every how many milliseconds it is looked whether a table has changed much. */
+const MAINTENANCE_INTERVAL = 10_000
+
 /**
  * Opens the database in `dataDir`, making it where it is new.
  * @throws StartError where the folder cannot be used or belongs to another process
  */
-export async function openPGlite(dataDir: string): Promise<Store> {
+export async function openPGlite(
+  dataDir: string,
+  log: FastifyBaseLogger,
+  maintenanceInterval = MAINTENANCE_INTERVAL,
+): Promise<Store> {
   const folder = resolve(dataDir)
   const unlock = await lockFolder(folder)
   globalThis.TextDecoder = TextDecoderKeepingBom
   try {
     const pglite = await openFiles(folder)
     const kysely = new Kysely<Tables>({ dialect: new PGliteDialect({ pglite }) })
+    const endMaintenance = maintainPeriodically(kysely, maintenanceInterval, log)
     return {
       kysely,
       description: `PGlite in ${folder}`,
       migrate: work => work(kysely, kysely),
       async close() {
+        await endMaintenance()
         await kysely.destroy()
         unlock()
       },

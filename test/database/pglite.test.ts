@@ -1,9 +1,15 @@
 /** The files of the embedded database. */
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Kysely, sql } from 'kysely'
 import t from 'tap'
+import { migrateUp } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/open.ts'
+import { openPGlite } from '../../src/database/pglite.ts'
+import type { Tables } from '../../src/database/tables.ts'
 import { StartError } from '../../src/start-error.ts'
+import { createLog } from '../helper/log.ts'
 import { silent, temporaryFolder } from '../helper/service.ts'
 
 const open = (dataDir: string) => openDatabase({ databaseUrl: undefined, dataDir, poolSize: 3 }, silent)
@@ -32,4 +38,46 @@ t.test('files that are no database are refused, and the folder is free again', a
   for (const attempt of [1, 2]) {
     await t.rejects(open(broken), { message: /cannot be opened/, constructor: StartError }, `attempt ${attempt}`)
   }
+})
+
+const addTasks = (db: Kysely<Tables>, count: number) =>
+  sql`
+  insert into task (user_id, id, title, completed, created_at, updated_at, revision)
+  select 'user', gen_random_uuid(), 'T', false, now(), now(), number
+  from generate_series(1, ${count}::int) as number`.execute(db)
+
+/** How many tasks the planner reckons with, once it reckons with any others. */
+async function untilCounted(db: Kysely<Tables>, before: number): Promise<number> {
+  for (;;) {
+    const { rows } = await sql<{ count: number }>`
+      select reltuples::int as count from pg_class where relname = 'task'`.execute(db)
+    if (rows[0]?.count !== before) return rows[0]?.count as number
+    await sleep(5)
+  }
+}
+
+t.test('a table that has grown is analyzed, and trouble with one does not end that', async t => {
+  const { log, line } = createLog()
+  const database = await openPGlite(await temporaryFolder(t), log('warn'), 10)
+  t.teardown(() => database.close())
+  const { kysely } = database
+  await migrateUp(kysely)
+  await addTasks(kysely, 200)
+  t.equal(await untilCounted(kysely, 0), 200)
+
+  // Analyzing it computes what its index is on.
+  await kysely.transaction().execute(async transaction => {
+    await sql`create table broken as select number from generate_series(1, 200) as number`.execute(transaction)
+    await sql`
+      create function stuck(int) returns int immutable language plpgsql as
+      $$ begin if current_setting('test.stuck', true) = 'on' then raise 'stuck'; end if; return $1; end $$`.execute(
+      transaction,
+    )
+    await sql`create index on broken (stuck(number))`.execute(transaction)
+    await sql`set test.stuck to 'on'`.execute(transaction)
+  })
+  t.match(await line(0), { msg: 'a table was not analyzed, which will be tried again', error: /stuck/ })
+  await sql`drop table broken`.execute(kysely)
+  await addTasks(kysely, 400)
+  t.equal(await untilCounted(kysely, 200), 600)
 })

@@ -8,6 +8,7 @@ import { find, take } from '../../src/idempotency/queries.ts'
 import { purge, purgePeriodically } from '../../src/purge/purge.ts'
 import * as queries from '../../src/purge/queries.ts'
 import { untilWaiting } from '../helper/locks.ts'
+import { createLog } from '../helper/log.ts'
 import { onPostgres, ownDatabase, randomUser, startService, type Task } from '../helper/service.ts'
 
 const HOUR = 3_600_000
@@ -47,24 +48,6 @@ async function createKey(user: string, key: string, age: number): Promise<void> 
 
 /** As if nobody had purged for long. */
 const releaseJob = () => kysely.deleteFrom('job').execute()
-
-/** A log, and a way to wait for its next line. */
-function createLog() {
-  const lines: { msg: string; error?: string }[] = []
-  let next = Promise.withResolvers<void>()
-  const write = (line: string) => {
-    lines.push(JSON.parse(line))
-    next.resolve()
-  }
-  const line = async (index: number) => {
-    while (lines[index] === undefined) {
-      next = Promise.withResolvers()
-      await next.promise
-    }
-    return lines[index]
-  }
-  return { log: (level: string) => pino({ level, base: null }, { write }), line }
-}
 
 t.test('tombstones past their retention go, and nothing else', async t => {
   const user = randomUser()
