@@ -1,7 +1,7 @@
-/** One index for each order of the list, and one for the trash: an unfiltered page is merged from the two ranges of `completed`. */
+/** One index for each order of the list, and one for the trash: without the filter a page is merged from two ranges. */
 import { type Kysely, sql } from 'kysely'
 
-/** No transaction can hold `concurrently`, which lets writers go on. A crash may leave any statement undone, or done by half. */
+/** `concurrently` lets writers go on, but not in a transaction. A crash may leave a statement undone, or half done. */
 export const transaction = false
 
 const TRASH = { task_trash_idx: '(user_id, completed, deleted_at desc, id desc) where deleted_at is not null' }

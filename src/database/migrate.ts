@@ -34,8 +34,8 @@ const migrator = (db: Kysely<Tables>) => new Migrator({ db, provider: { getMigra
 export const migrationStatus = (db: Kysely<Tables>): Promise<readonly MigrationInfo[]> => migrator(db).getMigrations()
 
 /**
- * Runs what has not been run yet and returns the names. Where nothing is left to do no lock is taken, and a schema that is
- * newer than this code is left alone, so that a deployment can be rolled back.
+ * Runs what has not been run yet and returns the names. Where nothing is left to do no lock is taken, and a schema that
+ * is newer than this code is left alone, so that a deployment can be rolled back.
  * @param quick finds out whether anything is left to do, and holds the lock; `db` itself where no other process can be
  */
 export async function migrateUp(db: Kysely<Tables>, quick = db): Promise<string[]> {
@@ -65,7 +65,7 @@ const optionsOf = (migration?: MigrationFile) => ({ disableTransactions: migrati
 
 /**
  * Does `work` while no other process does. Kysely's own lock would not do: whoever waits for it keeps a snapshot, and
- * `create index concurrently` waits for all older snapshots. This one is held by a transaction that is idle, and has none.
+ * `create index concurrently` waits for all older snapshots. This one is held by an idle transaction, which has none.
  */
 async function alone(db: Kysely<Tables>, quick: Kysely<Tables>, work: () => Promise<string[]>): Promise<string[]> {
   if (quick === db) return work()
