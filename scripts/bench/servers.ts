@@ -39,6 +39,8 @@ export const contenders = {
   },
   'service, info log': { program: SERVICE, env: { LOG_LEVEL: 'info' }, operations: ['get'] },
   usual: { program: ['scripts/bench/usual.ts'] },
+  // It reads as the one before does.
+  plain: { program: ['scripts/bench/plain.ts'], operations: ['create', 'toggle'] },
 } satisfies Record<string, Contender>
 export type Name = keyof typeof contenders
 export const names = Object.keys(contenders) as Name[]
@@ -49,18 +51,29 @@ export interface Server {
   tokens?: Map<string, string>
 }
 
-/** Starts one and waits until it listens; `own` variables come last. */
+/**
+ * Starts one and waits until it listens.
+ * @param url of the database; none where `own` names a folder
+ * @param own variables, which come last
+ */
 export async function startContender(
   test: Teardown,
   name: Name,
-  url: string,
+  url: string | undefined,
   own: Record<string, string> = {},
 ): Promise<Server> {
   const { program, env, hasToken }: Contender = contenders[name]
   const { PORT: port = `${await freePort()}` } = own
   const child = spawn(process.execPath, program, {
     cwd: root,
-    env: { PATH: process.env.PATH, DATABASE_URL: url, PORT: port, LOG_LEVEL: 'warn', ...env, ...own },
+    env: {
+      PATH: process.env.PATH,
+      ...(url !== undefined && { DATABASE_URL: url }),
+      PORT: port,
+      LOG_LEVEL: 'warn',
+      ...env,
+      ...own,
+    },
     // A log that is written and not read.
     stdio: ['ignore', 'ignore', 'inherit'],
   })
