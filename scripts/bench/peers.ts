@@ -162,7 +162,7 @@ function report(samples: Samples, servers: Map<string, Server>, { rounds, second
     `Node ${process.version}, ${cpus().length} cores (${processor}), ${memory} GB; medians of ${rounds} rounds of ${seconds} s\n`,
   )
   console.log(
-    '| operation | server | requests/s | p50 ms | p99 ms | server CPU s/1000 | database CPU s/1000 | WAL bytes/request |',
+    '| operation | server | requests/s | p50 ms | p99 ms | server CPU s/1000 | database CPU s/1000 | WAL B/request |',
   )
   console.log('| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |')
   const of = (operation: Operation, name: Name, value: (sample: Sample) => number) =>

@@ -1,7 +1,5 @@
 /** Whether a request costs more where there are more tasks: the same requests to databases of three sizes, one at a time. */
-import { Agent, request as httpRequest } from 'node:http'
-import { buffer } from 'node:stream/consumers'
-import pg from 'pg'
+import { Agent } from 'node:http'
 import { encode as tokenOf } from '../../src/changes/token.ts'
 import { encode as cursorOf } from '../../src/tasks/cursor.ts'
 import type { Sort } from '../../src/tasks/list-queries.ts'
@@ -10,6 +8,7 @@ import type { Teardown } from '../../test/helper/service.ts'
 import { TASKS_EACH, taskOf } from './load.ts'
 import { type BenchOptions, median } from './peers.ts'
 import { startContender } from './servers.ts'
+import { connect, createDatabase, type TimedAsk, time } from './timed.ts'
 
 /** How many tasks there are, and how many of them are those of one user. */
 const databases = [
@@ -33,14 +32,8 @@ const PAGE = 50
 const DEEP_PAGE = 10_000
 const sorts: readonly Sort[] = ['-created_at', 'created_at', '-updated_at', 'updated_at', 'title', '-title']
 
-interface Ask {
-  method: string
-  path: string
-  body?: string
-}
-
 /** What is asked, of user and task. */
-const asks: Record<string, (user: string, task: string) => Ask> = {
+const asks: Record<string, (user: string, task: string) => TimedAsk> = {
   get: (user, task) => ({ method: 'GET', path: `/api/${user}/tasks/${task}` }),
   'list, completed': user => ({ method: 'GET', path: `/api/${user}/tasks?completed=true&limit=${PAGE}` }),
   ...Object.fromEntries(
@@ -59,7 +52,7 @@ interface Case {
   name: string
   /** The database and the kind of user. */
   column: string
-  next(): Ask
+  next(): TimedAsk
   origin: string
   milliseconds: number[]
 }
@@ -69,7 +62,7 @@ export async function measureScale(test: Teardown, { url, rounds, signal }: Benc
   const cases: Case[] = []
   for (const size of databases) {
     if (signal.aborted) return false
-    const own = await createDatabase(url, size)
+    const own = await createDatabase(url, `scale_${size.tasks}`)
     const { origin } = await startContender(test, 'service', own)
     await load(own, size, signal)
     cases.push(...casesOf(size, origin))
@@ -87,19 +80,6 @@ export async function measureScale(test: Teardown, { url, rounds, signal }: Benc
   }
   agent.destroy()
   return !signal.aborted && report(cases)
-}
-
-async function createDatabase(url: string, { tasks }: Size): Promise<string> {
-  const name = `scale_${tasks}`
-  await using client = await connect(url)
-  await client.query(`create database ${name}`)
-  return url.replace(/\/[^/?]*(\?|$)/, `/${name}$1`)
-}
-
-async function connect(url: string): Promise<pg.Client & AsyncDisposable> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() })
 }
 
 const usersOf = ({ tasks, own }: Size) => (tasks - own) / TASKS_EACH
@@ -185,24 +165,6 @@ async function deepCases(url: string, size: Size, origin: string): Promise<Case[
     make('list, -created_at', `tasks?limit=${PAGE}&cursor=${cursor}`),
     make('changes', `changes?limit=${PAGE}&since=${token}`),
   ]
-}
-
-/** Milliseconds until the whole answer is there. */
-async function time(agent: Agent, origin: string, { method, path, body }: Ask): Promise<number> {
-  const start = performance.now()
-  const headers = body === undefined ? {} : { 'content-type': 'application/json' }
-  const text = await new Promise<string>((resolve, reject) => {
-    const asking = httpRequest(origin + path, { method, agent, headers }, response => {
-      buffer(response).then(bytes => {
-        if (response.statusCode === 200 || response.statusCode === 201) resolve(bytes.toString())
-        else reject(new Error(`${method} ${path} was answered ${response.statusCode}: ${bytes}`))
-      }, reject)
-    })
-    asking.on('error', reject).end(body)
-  })
-  const duration = performance.now() - start
-  if (text === '') throw new Error(`${method} ${path} was answered with nothing`)
-  return duration
 }
 
 function report(cases: Case[]): boolean {
