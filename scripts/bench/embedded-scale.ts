@@ -20,7 +20,7 @@ const OWNER = 'owner'
 const OTHERS = 20
 
 const REQUESTS_A_ROUND = 100
-/** So many of the user's tasks are asked for, evenly spread: the same number in both, so that caches help both alike. */
+/** So many of the user's tasks are asked for, evenly spread: as many in both, so that caches help both alike. */
 const ASKED = FEW
 const BATCH = 20
 const PAGE = 50
