@@ -16,9 +16,27 @@ const REPLACED = {
   task_oldest_tombstone_idx: '(user_id, deleted_at, id) where deleted_at is not null',
 }
 
+/** What each index is for, of which operators and docs/queries.md learn from the database. */
+const PURPOSES = {
+  task_pkey: 'One task by its id.',
+  task_completed_created_at_idx: 'Lists by created_at; the default order.',
+  task_completed_updated_at_idx: 'Lists by updated_at.',
+  task_completed_title_idx: 'Lists by title.',
+  task_live_revision_idx: 'Changes after a revision: live tasks.',
+  task_deleted_revision_idx: 'Changes after a revision: deletions.',
+  task_trash_idx: 'The trash, the newest deletion first; the oldest deletions of a user who has too many.',
+  task_purge_idx: 'Purging: the oldest deletions of all users.',
+  user_clock_pkey: 'The counters of one user; chunks of all users.',
+  idempotency_key_pkey: 'One idempotency key.',
+  idempotency_key_purge_idx: 'Purging: the oldest idempotency keys of all users.',
+}
+
 export async function up(db: Kysely<any>): Promise<void> {
   await create(db, TRASH)
   await drop(db, REPLACED)
+  for (const [name, purpose] of Object.entries(PURPOSES)) {
+    await sql`comment on index ${sql.table(name)} is ${sql.lit(purpose)}`.execute(db)
+  }
 }
 
 export async function down(db: Kysely<any>): Promise<void> {

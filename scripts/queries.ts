@@ -1,5 +1,7 @@
 /** `docs/queries.md`: what every statement's plan is. */
 import { strict } from 'node:assert'
+import { type Kysely, sql } from 'kysely'
+import type { Tables } from '../src/database/tables.ts'
 import { startService, type Test, temporaryFolder } from '../test/helper/service.ts'
 import { collectStatements, explain, seed } from '../test/helper/statements.ts'
 
@@ -15,9 +17,16 @@ export async function queriesPage(): Promise<string> {
     const sections = Map.groupBy(statements, ({ sender }) => sender)
     const lines = [
       ...['# Queries', ''],
-      'Every statement of the service and its plan, under the operation that is the first here to send it; written by `npm run generate` with the',
-      'embedded database. Sessions ask for one plan for all values, along an index (`src/database/session.ts`). None reads a whole table, and none',
-      'sorts more than one page; that this is so on PostgreSQL, too, is tested.',
+      'Every index, and every named statement with the plan that serves all values, under the operation that is the first',
+      'here to send it; written by `npm run generate` with the embedded database. PostgreSQL may plan a statement for its',
+      'values instead. Either way it reads a small multiple of what it returns, whatever it knows of the tables: that is',
+      'tested (`test/database/plans.test.ts`). What makes it so is in `src/database/planning.ts`. Lists with filters that',
+      'are seldom asked for, and those of the trash, have no name; they are planned each time.',
+      ...['', '## Indexes', ''],
+      'A write of a live task makes an entry in the primary key and in each index of live tasks; the others hold deleted',
+      'ones. A list is one range of an index for each value of `completed`, so an unfiltered page is merged from two.',
+      ...['', '| index | of | for |', '| --- | --- | --- |'],
+      ...(await indexRows(service.database.kysely)),
     ]
     for (const [sender, statements] of sections) {
       lines.push('', `## ${sender}`)
@@ -30,6 +39,16 @@ export async function queriesPage(): Promise<string> {
   } finally {
     for (const undo of cleanUp.reverse()) await undo()
   }
+}
+
+async function indexRows(db: Kysely<Tables>): Promise<string[]> {
+  const { rows } = await sql<{ name: string; definition: string; purpose: string }>`
+    select indexrelid::regclass as name, obj_description(indexrelid) as purpose,
+      regexp_replace(pg_get_indexdef(indexrelid), '^.* ON public\\.(.*) USING btree ', '\\1 ') as definition
+    from pg_index
+    where indrelid in ('task'::regclass, 'user_clock'::regclass, 'idempotency_key'::regclass)
+    order by indrelid::regclass::text desc, indisprimary desc, 1`.execute(db)
+  return rows.map(({ name, definition, purpose }) => `| \`${name}\` | \`${definition}\` | ${purpose} |`)
 }
 
 /** A statement for people: without the indentation that it has in the code, or broken where Kysely does not break it. */

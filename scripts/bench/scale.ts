@@ -1,9 +1,9 @@
 /** Whether a request costs more where there are more tasks: the same requests to databases of three sizes, one at a time. */
 import { Agent } from 'node:http'
 import { encode as tokenOf } from '../../src/changes/token.ts'
+import type { Task } from '../../src/tasks/columns.ts'
 import { encode as cursorOf } from '../../src/tasks/cursor.ts'
-import type { Sort } from '../../src/tasks/list-queries.ts'
-import type { Task } from '../../src/tasks/queries.ts'
+import type { Sort } from '../../src/tasks/sorts.ts'
 import type { Teardown } from '../../test/helper/service.ts'
 import { TASKS_EACH, taskOf } from './load.ts'
 import { type BenchOptions, median } from './peers.ts'
