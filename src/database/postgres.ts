@@ -62,6 +62,11 @@ export function openPostgres(
   withoutCredentials('MIGRATION_DATABASE_URL', migrationUrl)
   // In transaction mode a pooler gives each transaction any session: it keeps the format for its clients, other settings would be for whoever comes next.
   const settings: Settings = { ...SESSION_FORMAT, ...(isPrepared && SERVER_TIMEOUTS) }
+  // A role may have limits of its own, which are for requests.
+  const migrationSettings: Settings = {
+    ...SESSION_FORMAT,
+    ...(isPrepared && { statement_timeout: 0, lock_timeout: 0 }),
+  }
   const nameOf = (text: string) => (isPrepared ? statementName(text) : undefined)
   const sizes = divide(poolSize)
   const pool = new pg.Pool({
@@ -111,7 +116,7 @@ export function openPostgres(
       const open = (config: pg.PoolConfig) => {
         const pool = new pg.Pool({ ...POOL_DEFAULTS, connectionString: migrationUrl, max: 1, ...config })
         return new Kysely<Tables>({
-          dialect: new PostgresDialect({ pool: guardPool(pool, SESSION_FORMAT, nameOf, log) }),
+          dialect: new PostgresDialect({ pool: guardPool(pool, migrationSettings, nameOf, log) }),
         })
       }
       const [db, quick] = [open({}), open({ query_timeout: QUERY_TIMEOUT })]

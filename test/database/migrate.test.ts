@@ -122,6 +122,25 @@ t.test('each migration taken back leaves what was there before it', async t => {
   await database.close()
 })
 
+t.test('a new task makes at most five entries in secondary indexes, and each index says what it is for', async t => {
+  const { db, database } = await emptyDatabase(t)
+  await migrateUp(db)
+  const { rows } = await sql<{ name: string; purpose: string | null; predicate: string | null }>`
+    select indexrelid::regclass::text as name, obj_description(indexrelid) as purpose,
+      pg_get_expr(indpred, indrelid) as predicate
+    from pg_index where indrelid = 'task'::regclass and not indisprimary`.execute(db)
+  t.same([...new Set(rows.map(({ predicate }) => predicate))].sort(), [
+    '(deleted_at IS NOT NULL)',
+    '(deleted_at IS NULL)',
+  ])
+  t.ok(rows.filter(({ predicate }) => predicate === '(deleted_at IS NULL)').length <= 5)
+  t.same(
+    rows.filter(({ purpose }) => purpose === null),
+    [],
+  )
+  await database.close()
+})
+
 t.test('every key and index of a user’s data starts with user_id', async t => {
   const { db, database } = await emptyDatabase(t)
   await migrateUp(db)
