@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- --rounds 3 --seconds 5]`: the service beside its peers, on the same data and under the same load,
- * in turns. The floor is hand-written Fastify with raw SQL; the usual way is openapi-backend's own router with Kysely on
- * a pool, and the plain one is the same without revisions. Absolute figures are the machine's; the ratios are what
+ * in turns. The floor is hand-written Fastify with raw SQL; the usual way is openapi-backend's own router with Kysely
+ * on a pool, and the plain one is the same without revisions. Absolute figures are the machine's; the ratios are what
  * counts.
  * It uses a throw-away PostgreSQL, or that of BENCH_DATABASE_URL, which has to be empty.
  *

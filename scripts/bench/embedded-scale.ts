@@ -88,16 +88,15 @@ export async function measureOneUser(test: Teardown, { url, rounds, signal }: Be
   // The first round is for what the databases and the compilers have not seen yet.
   for (let round = 0; round <= rounds && !signal.aborted; round += 1) {
     for (const { name, column, sizes } of pairs) {
-      // Neither is always the first one.
-      for (const { tasks, origin, milliseconds } of round % 2 === 0 ? sizes : sizes.toReversed()) {
-        const times: number[] = []
-        for (let count = 0; count < REQUESTS_A_ROUND; count += 1) {
-          const ask = asks[name] as (tasks: string[]) => TimedAsk
-          times.push(await time(agent, origin, ask(choose(tasks))))
+      const ask = asks[name] as (tasks: string[]) => TimedAsk
+      // In turns, request by request: what else the machine does slows both alike.
+      for (let count = 0; count < REQUESTS_A_ROUND; count += 1) {
+        for (const { tasks, origin, milliseconds } of count % 2 === 0 ? sizes : sizes.toReversed()) {
+          const duration = await time(agent, origin, ask(choose(tasks)))
+          if (round > 0) milliseconds.push(duration)
         }
-        if (round > 0) milliseconds.push(...times)
-        console.error(`round ${round} of ${rounds}: ${name}, ${column}, ${tasks}: ${median(times).toFixed(2)} ms`)
       }
+      console.error(`round ${round} of ${rounds}: ${name}, ${column}`)
     }
   }
   agent.destroy()
