@@ -52,11 +52,15 @@ app.get('/api/:user_id/tasks/:id', async (request, reply) => {
     .send(JSON.stringify(rows[0]))
 })
 
+const firstPage = (state: string) => `
+  select ${columns} from task where user_id = $1 and ${state} and deleted_at is null
+  order by created_at desc, id desc limit 51`
+
 app.get('/api/:user_id/tasks', async (request, reply) => {
   const { user_id } = request.params as Path
   const { rows } = await query(
     'list',
-    `select ${columns} from task where user_id = $1 and deleted_at is null order by created_at desc, id desc limit 51`,
+    `(${firstPage('not completed')}) union all (${firstPage('completed')}) order by created_at desc, id desc limit 51`,
     [user_id],
   )
   const data = rows.slice(0, 50)
