@@ -4,6 +4,7 @@ import { basename } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import { type Migration, type MigrationInfo, type MigrationResultSet, Migrator } from 'kysely/migration'
+import { analyzeLarge } from './statistics.ts'
 import type { Tables } from './tables.ts'
 
 const folder = new URL('../../migrations/', import.meta.url)
@@ -37,19 +38,21 @@ export const migrationStatus = (db: Kysely<Tables>): Promise<readonly MigrationI
  * Runs what has not been run yet and returns the names. Where nothing is left to do no lock is taken, and a schema that
  * is newer than this code is left alone, so that a deployment can be rolled back.
  * @param quick finds out whether anything is left to do, and holds the lock; `db` itself where no other process can be
+ * @param signal ends the waiting for another process that migrates
  */
-export async function migrateUp(db: Kysely<Tables>, quick = db): Promise<string[]> {
+export async function migrateUp(db: Kysely<Tables>, quick = db, signal?: AbortSignal): Promise<string[]> {
   await requireVersion(quick)
   if ((await migrationStatus(quick)).every(isDone)) return []
-  return alone(db, quick, async () => {
+  const work = async () => {
     const done: string[] = []
     for (const { migration } of (await migrationStatus(db)).filter(info => !isDone(info))) {
       done.push(...names(await migrator(db).migrateUp(optionsOf(migration))))
     }
-    // The planner knows nothing of what is new until somebody counts, and on PGlite nobody else does.
-    if (done.length > 0) await sql`analyze task, user_clock, idempotency_key, job, heartbeat`.execute(db)
+    // The planner knows nothing of what is new until somebody counts.
+    if (done.length > 0) await analyzeLarge(db)
     return done
-  })
+  }
+  return alone(db, quick, work, signal)
 }
 
 /** Takes the newest migration back and returns its name; none where there is nothing to take back. */
@@ -67,9 +70,14 @@ const optionsOf = (migration?: MigrationFile) => ({ disableTransactions: migrati
  * Does `work` while no other process does. Kysely's own lock would not do: whoever waits for it keeps a snapshot, and
  * `create index concurrently` waits for all older snapshots. This one is held by an idle transaction, which has none.
  */
-async function alone(db: Kysely<Tables>, quick: Kysely<Tables>, work: () => Promise<string[]>): Promise<string[]> {
+async function alone(
+  db: Kysely<Tables>,
+  quick: Kysely<Tables>,
+  work: () => Promise<string[]>,
+  signal?: AbortSignal,
+): Promise<string[]> {
   if (quick === db) return work()
-  for (;;) {
+  while (!signal?.aborted) {
     const done = await quick
       .transaction()
       .setIsolationLevel('read committed')
@@ -81,8 +89,9 @@ async function alone(db: Kysely<Tables>, quick: Kysely<Tables>, work: () => Prom
         return rows[0]?.locked ? work() : undefined
       })
     if (done !== undefined) return done
-    await sleep(LOCK_RETRY)
+    await sleep(LOCK_RETRY, undefined, { signal }).catch(() => undefined)
   }
+  return []
 }
 
 function names({ error, results = [] }: MigrationResultSet): string[] {

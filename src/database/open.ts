@@ -69,7 +69,7 @@ export async function openDatabase(config: DatabaseConfig, log: FastifyBaseLogge
       return ready
     },
     async prepare(signal) {
-      await waitFor(() => store.migrate(migrateUp), log, signal)
+      await waitFor(() => store.migrate((db, quick) => migrateUp(db, quick, signal)), log, signal)
       ready = !signal.aborted
     },
   }

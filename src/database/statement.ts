@@ -65,11 +65,19 @@ function statements(isRead: boolean) {
     const run = many<Values, Row>(name, build)
     return async (db, values) => (await run(db, values))[0]
   }
+  /** For what returns one row whatever there is, such as an aggregate. */
+  const one = <Values, Row>(name: string, build: Build<Values>): Run<Values, Row> => {
+    const run = many<Values, Row>(name, build)
+    return async (db, values) => {
+      const [row] = await run(db, values)
+      if (row === undefined) throw new Error(`The statement ${name} returned no row`)
+      return row
+    }
+  }
   return {
     many,
     maybe,
-    /** For what returns one row whatever there is, such as an aggregate. */
-    one: maybe as <Values, Row>(name: string, build: Build<Values>) => Run<Values, Row>,
+    one,
     none: maybe as <Values>(name: string, build: Build<Values>) => Run<Values, void>,
   }
 }
@@ -87,7 +95,12 @@ interface Compiled {
 /** Compiles a statement so that each value is one parameter, however often it occurs. */
 function compile<Values>(db: Kysely<Tables>, statement: StatementInfo, build: Build<Values>): Compiled {
   const query = build(placeholders as Places<Values>).compile(db)
-  const used = query.parameters.map(parameter => (parameter as Placeholder).name)
+  const used = query.parameters.map(parameter => {
+    if (parameter instanceof Placeholder) return parameter.name
+    throw new TypeError(
+      `A statement is built with the value ${parameter}: write it with sql.lit, or pass it as a value`,
+    )
+  })
   const order = [...new Set(used)]
   const text = query.sql.replaceAll(/\$(\d+)/g, (_, number) => `$${order.indexOf(used[number - 1] as string) + 1}`)
   if (statement.name !== undefined) names.set(text, statement.name)

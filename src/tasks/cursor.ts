@@ -1,6 +1,6 @@
 /**
  * Page cursors: an order and the last row before the page, as base64url of the JSON array `[sort, key, id]`. Clients must not look into
- * them; what one made up is refused unless it could have been returned.
+ * them; one that no page can have returned is refused.
  */
 import type { Task } from './columns.ts'
 import { isSort, orderOf, type Sort } from './sorts.ts'
@@ -14,12 +14,15 @@ export interface Position {
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** The cursor of the page after `task` in the order of `sort`. */
-export const encode = (sort: Sort, task: Task): string =>
-  Buffer.from(JSON.stringify([sort, orderOf(sort).of(task), task.id])).toString('base64url')
+export const encode = (sort: Sort, task: Task): string => serialize([sort, orderOf(sort).of(task), task.id])
+
+const serialize = (content: unknown[]) => Buffer.from(JSON.stringify(content)).toString('base64url')
 
 /** The order that a cursor belongs to, and the position in it; undefined where it was not made by `encode`. */
 export function decode(cursor: string): { sort: Sort; after: Position } | undefined {
-  const [sort, key, id] = parse(cursor)
+  const content = parse(cursor)
+  const [sort, key, id] = content
+  if (content.length !== 3 || serialize(content) !== cursor) return undefined
   if (!isSort(sort) || typeof id !== 'string' || !UUID.test(id) || !orderOf(sort).isValid(key)) return undefined
   return { sort, after: { key: key as Position['key'], id } }
 }

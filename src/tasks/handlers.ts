@@ -103,12 +103,12 @@ export const getTask: Handler<'getTask'> = async ({ path, header, db }) => {
   return isNew ? ok(task) : { status: 304, headers: { ETag: etag(task) } }
 }
 
-export const replaceTask: Handler<'replaceTask'> = async ({ path, header, body, db }) => {
-  const patch = JSON.stringify(body)
-  return answerWrite(path.id, await tasks.update(db, { ...keyOf(path), ...readCondition(header), patch, now: now() }))
-}
+/** The contract requires every field of the first version, and a later one keeps its value when absent: so it is a patch. */
+export const replaceTask: Handler<'replaceTask'> = input => change(input)
 
-export const updateTask: Handler<'updateTask'> = async ({ path, header, body, db }) => {
+export const updateTask: Handler<'updateTask'> = input => change(input)
+
+async function change({ path, header, body, db }: Input<'replaceTask'> | Input<'updateTask'>) {
   const patch = JSON.stringify(body)
   return answerWrite(path.id, await tasks.update(db, { ...keyOf(path), ...readCondition(header), patch, now: now() }))
 }

@@ -62,12 +62,14 @@ const listing = (name: string | undefined, sort: Sort, filters: readonly Filter[
     return boundedInBytes(page, order, allColumns, pageBytes)
   })
 
-/** The lists that clients ask for all the time: these filters, in each order of live tasks. */
-const HOT: readonly string[] = ['', 'completed']
+/** What clients ask for all the time: live tasks, all or by whether they are completed. */
+const isHot = (sort: Sort, filters: readonly Filter[]) =>
+  sort !== TRASH_ORDER && filters.every(filter => filter === 'completed')
+
 const hot = new Map<string, ReturnType<typeof listing>>()
 
 function listingOf(sort: Sort, filters: readonly Filter[]) {
-  if (sort === TRASH_ORDER || !HOT.includes(filters.join())) return listing(undefined, sort, filters)
+  if (!isHot(sort, filters)) return listing(undefined, sort, filters)
   const name = ['task_list', sort, ...filters].join(' ')
   const known = hot.get(name) ?? listing(name, sort, filters)
   hot.set(name, known)

@@ -44,7 +44,7 @@ export const keys: Record<KeyName<Sort>, SortKey> = {
   updated_at: { ...time('updated_at'), rows: live },
   title: {
     of: task => task.title,
-    isValid: key => typeof key === 'string' && key.isWellFormed() && !key.includes('\0'),
+    isValid: key => typeof key === 'string' && key !== '' && key.isWellFormed() && !key.includes('\0'),
     // Longer than a title may be.
     bounds: ['', '\u{10ffff}'.repeat(256)],
     type: sql`text`,

@@ -131,18 +131,29 @@ async function explainAs<Line>(
   mode: PlanMode,
   parameters: readonly unknown[],
 ): Promise<Line[]> {
-  const values = parameters.map(literal).join(', ')
   const transaction = await db.startTransaction().execute()
   try {
     await sql.raw(`set local plan_cache_mode to ${mode}`).execute(transaction)
     await sql.raw(`prepare explained as ${text}`).execute(transaction)
-    const explaining = sql.raw<{ 'QUERY PLAN': Line }>(`explain (${options}) execute explained(${values})`)
-    const { rows } = await explaining.execute(transaction)
+    const lines = await explainPrepared<Line>(transaction, 'explained', options, parameters)
     await sql.raw('deallocate explained').execute(transaction)
-    return rows.map(row => row['QUERY PLAN'])
+    return lines
   } finally {
     await transaction.rollback().execute()
   }
+}
+
+const execute = (name: string, parameters: readonly unknown[]) =>
+  `execute ${name}(${parameters.map(literal).join(', ')})`
+
+async function explainPrepared<Line>(
+  db: Kysely<Tables>,
+  name: string,
+  options: string,
+  parameters: readonly unknown[],
+): Promise<Line[]> {
+  const explaining = sql.raw<{ 'QUERY PLAN': Line }>(`explain (${options}) ${execute(name, parameters)}`)
+  return (await explaining.execute(db)).rows.map(row => row['QUERY PLAN'])
 }
 
 function nulls(text: string): null[] {
@@ -167,28 +178,57 @@ export interface Reading {
   names: (string | undefined)[]
 }
 
-/** Measures the statements that `use` sends, with the values that it sends. What they write is undone, and they return nothing. */
-export async function measureReading(
-  db: Kysely<Tables>,
-  mode: PlanMode,
-  use: (db: Kysely<Tables>) => Promise<unknown>,
-): Promise<Reading> {
+type Use = (db: Kysely<Tables>) => Promise<unknown>
+type Explained = [[{ Plan: Plan }]]
+const MEASURED = 'analyze, buffers, format json'
+
+/**
+ * Measures the statements that `use` sends, with the values that it sends. What they write is undone, and they return one row without
+ * columns.
+ */
+export const measureReading = (db: Kysely<Tables>, mode: PlanMode, use: Use): Promise<Reading> =>
+  measure(db, use, ({ sql: text, parameters }) => explainAs(db, text, MEASURED, mode, parameters) as Promise<Explained>)
+
+/**
+ * Prepares the statements that are used on the one connection of `db`, so often that PostgreSQL keeps a plan where it is going to; they
+ * can be measured later with that plan.
+ */
+export function prepareStatements(db: Kysely<Tables>) {
+  const prepared = new Map<string, string>()
+  return {
+    async prepare(use: Use): Promise<void> {
+      const preparing = async ({ sql: text, parameters }: CompiledQuery) => {
+        const name = prepared.get(text) ?? `prepared_${prepared.size}`
+        const transaction = await db.startTransaction().execute()
+        if (!prepared.has(text)) await sql.raw(`prepare ${name} as ${text}`).execute(transaction)
+        prepared.set(text, name)
+        // Five times it plans for the values, before it compares that with a plan for all of them.
+        for (let count = 0; count < 7; count += 1) await sql.raw(execute(name, parameters)).execute(transaction)
+        await transaction.rollback().execute()
+        return { rows: [{}] }
+      }
+      await use(intercepted(db, preparing))
+    },
+    measure: (use: Use): Promise<Reading> =>
+      measure(db, use, async ({ sql: text, parameters }) => {
+        const transaction = await db.startTransaction().execute()
+        const lines = await explainPrepared(transaction, prepared.get(text) as string, MEASURED, parameters)
+        await transaction.rollback().execute()
+        return lines as Explained
+      }),
+  }
+}
+
+async function measure(db: Kysely<Tables>, use: Use, explain: (query: CompiledQuery) => Promise<Explained>) {
   const reading: Reading = { rows: 0, blocks: 0, names: [] }
-  const measure = async (query: CompiledQuery) => {
-    const [trees] = await explainAs<[{ Plan: Plan }]>(
-      db,
-      query.sql,
-      'analyze, buffers, format json',
-      mode,
-      query.parameters,
-    )
-    const { Plan: plan } = (trees as [{ Plan: Plan }])[0]
+  const measuring = async (query: CompiledQuery) => {
+    const [[{ Plan: plan }]] = await explain(query)
     reading.rows += rowsRead(plan)
     reading.blocks += plan['Shared Hit Blocks'] + plan['Shared Read Blocks']
     reading.names.push(statementInfo(query)?.name)
-    return { rows: [] }
+    return { rows: [{}] }
   }
-  await use(intercepted(db, measure))
+  await use(intercepted(db, measuring))
   return reading
 }
 

@@ -1,0 +1,19 @@
+/** What a statement refuses. */
+import { sql } from 'kysely'
+import t from 'tap'
+import { type Places, read } from '../../src/database/statement.ts'
+import { startService } from '../helper/service.ts'
+
+const { database } = await startService(t)
+
+t.test('a statement that is built with a value is refused, for its next use may have another one', async t => {
+  const build = ({ name }: Places<{ name: string }>) => sql`select from task where user_id = ${name} and title = ${'T'}`
+  const find = read.maybe<{ name: string }, unknown>('with_a_value', build)
+  await t.rejects(find(database.kysely, { name: 'N' }), { message: /^A statement is built with the value T/ })
+})
+
+t.test('a statement that has to return a row says so where there is none', async t => {
+  const build = ({ name }: Places<{ name: string }>) => sql`select title from task where user_id = ${name}`
+  const find = read.one<{ name: string }, { title: string }>('without_a_row', build)
+  await t.rejects(find(database.kysely, { name: 'nobody' }), { message: 'The statement without_a_row returned no row' })
+})
