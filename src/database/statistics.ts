@@ -15,7 +15,7 @@ const LARGE = 32
 export async function analyzeLarge(db: Kysely<Tables>): Promise<void> {
   const { rows } = await sql<{ name: string }>`
     select relid::regclass::text as name from pg_stat_user_tables
-    where pg_relation_size(relid) >= ${LARGE} * current_setting('block_size')::int`.execute(db)
+    where schemaname = current_schema() and pg_relation_size(relid) >= ${LARGE} * current_setting('block_size')::int`.execute(db)
   for (const { name } of rows) await sql`analyze ${sql.raw(name)}`.execute(db)
 }
 
@@ -36,7 +36,7 @@ async function maintain(db: Kysely<Tables>, onFailure: (error: unknown) => void)
       select s.relid::regclass::text as name, n_dead_tup > 50 + 0.2 * c.reltuples as "isBloated",
         n_mod_since_analyze > 50 + 0.1 * c.reltuples as "hasChanged"
       from pg_stat_user_tables as s join pg_class as c on c.oid = s.relid
-      where pg_relation_size(c.oid) >= ${LARGE} * current_setting('block_size')::int
+      where schemaname = current_schema() and pg_relation_size(c.oid) >= ${LARGE} * current_setting('block_size')::int
     ) as tables
     where "isBloated" or "hasChanged"`.execute(db)
   for (const { name, isBloated } of rows) {
