@@ -105,7 +105,6 @@ export async function seed(url: string): Promise<number | undefined> {
 }
 
 async function seedWith(client: pg.Client): Promise<number | undefined> {
-  while ((await client.query(`select to_regclass('job') as ready`)).rows[0].ready === null);
   const users = Array.from({ length: USERS }, (_, number) => userOf(number))
   await client.query('insert into user_clock (user_id, revision) select unnest($1::text[]), $2', [users, TASKS_EACH])
   for (const [number, user] of users.entries()) {

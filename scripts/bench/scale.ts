@@ -94,7 +94,6 @@ async function load(url: string, size: Size, signal: AbortSignal): Promise<void>
     console.error(`${columnOf(size)} tasks: ${what}`)
     await client.query(statement)
   }
-  while ((await client.query(`select to_regclass('job') as ready`)).rows[0].ready === null);
   await client.query(`set maintenance_work_mem to '512MB'`)
   const { rows: indexes } = await client.query<{ name: string; definition: string }>(
     `select indexrelid::regclass as name, pg_get_indexdef(indexrelid) as definition

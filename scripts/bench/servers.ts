@@ -83,7 +83,7 @@ export async function startContender(
     await ended
   })
   const origin = `http://127.0.0.1:${port}`
-  while (!(await answers(origin))) {
+  while (!(await isReady(origin))) {
     if (child.exitCode !== null) throw new Error(`${name} ended before it listened`)
   }
   return { origin, process: child, ...(hasToken && { tokens: await createTokens() }) }
@@ -99,9 +99,10 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-function answers(origin: string): Promise<boolean> {
-  return fetch(origin).then(
-    () => true,
+/** Whether it listens and does not say that its schema is not there yet; its peers know no such path, which is 404. */
+function isReady(origin: string): Promise<boolean> {
+  return fetch(`${origin}/health`).then(
+    ({ status }) => status !== 503,
     () => false,
   )
 }
