@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { Converter } from '@apiture/openapi-down-convert'
 import openapiTypes, { astToString } from 'openapi-typescript'
 import { parse, stringify } from 'yaml'
-import { variables } from '../src/config.ts'
+import { variables } from '../src/config/variables.ts'
 import type { Operation, Schema } from '../src/contract/load.ts'
 import { queriesPage } from './queries.ts'
 
@@ -55,10 +55,13 @@ function nullable(_key: string, value: Schema | null): unknown {
 
 function envExample(): string {
   const entries = Object.entries(variables).map(
-    ([name, { default: fallback, description }]) => `# ${description}\n# ${name}=${fallback}\n`,
+    ([name, { default: fallback, description }]) => `${comment(description)}# ${name}=${fallback}\n`,
   )
   return `# Copy to .env and change what you need. Every value here is the default.\n\n${entries.join('\n')}`
 }
+
+/** Lines of at most 120 characters. */
+const comment = (text: string) => text.replace(/(.{1,118})(?: |$)/g, '# $1\n')
 
 /** The README with its configuration table made anew. */
 async function readme(): Promise<string> {

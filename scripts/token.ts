@@ -1,6 +1,6 @@
 /** `npm run token -- alice [seconds]`: a token for development, signed with AUTH_SECRET; it lives for an hour unless told otherwise. */
 import { SignJWT } from 'jose'
-import { readConfig } from '../src/config.ts'
+import { readConfig } from '../src/config/read.ts'
 import { createAjv, loadContract } from '../src/contract/load.ts'
 import { handlers } from '../src/handlers.ts'
 import { StartError } from '../src/start-error.ts'

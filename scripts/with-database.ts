@@ -1,6 +1,8 @@
 /** For commands that work on the configured database. */
 import { pino } from 'pino'
-import { type Config, databaseConfig, readConfig } from '../src/config.ts'
+import { databaseConfig } from '../src/config/database.ts'
+import { readConfig } from '../src/config/read.ts'
+import type { Config } from '../src/config/variables.ts'
 import { type Database, databaseFailure, openDatabase } from '../src/database/open.ts'
 
 /** Opens the database, says which it is, does `work` and closes it; whatever fails is told, in a sentence where an operator can mend it, and ends with 1. */

@@ -7,18 +7,13 @@ import type { FastifyInstance, FastifyListenOptions } from 'fastify'
 import type { Logger } from 'pino'
 import { buildApp } from './app.ts'
 import { type AuthConfig, createAuthenticate } from './auth.ts'
-import {
-  type Config,
-  DEFAULT_RATE_LIMIT,
-  databaseConfig,
-  hasAuthentication,
-  isNpmScript,
-  quotas,
-  readConfig,
-  requireSafety,
-  retention,
-  startWarnings,
-} from './config.ts'
+import { hasAuthentication } from './config/authentication.ts'
+import { DEFAULT_RATE_LIMIT } from './config/callers.ts'
+import { databaseConfig } from './config/database.ts'
+import { isNpmScript, readConfig } from './config/read.ts'
+import { requireSafety, startWarnings } from './config/safety.ts'
+import { quotas, retention } from './config/storage.ts'
+import type { Config } from './config/variables.ts'
 import { defaultMaxConnections } from './connections.ts'
 import { DOCS_PATH } from './contract/documents.ts'
 import { type Database, openDatabase } from './database/open.ts'

@@ -1,0 +1,35 @@
+/** How the service is run, watched and stopped. */
+import { integer, oneOf, optional, text } from './parse.ts'
+import { type Variables, variable } from './variable.ts'
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+
+export const operationVariables = {
+  NODE_ENV: variable(
+    '',
+    text,
+    'With `production`, the service does not start without authentication, whatever HOST is.',
+  ),
+  LOG_LEVEL: variable('info', oneOf(...LOG_LEVELS), `Least severe level to log: ${LOG_LEVELS.join(', ')}.`),
+  METRICS_PORT: variable(
+    '',
+    optional(integer(0, 65535)),
+    'TCP port that serves Prometheus metrics at /metrics; 0 picks any free port. If not set, there are no metrics.',
+  ),
+  METRICS_HOST: variable(
+    '127.0.0.1',
+    text,
+    'Address on which METRICS_PORT is opened. Callers must not be able to reach it.',
+  ),
+  DRAIN_DELAY: variable(
+    '0',
+    integer(0, 3600),
+    'Seconds after SIGTERM or SIGINT in which /health answers 503 while requests are still served. ' +
+      'Behind a load balancer, set it longer than the balancer takes to notice.',
+  ),
+  SHUTDOWN_TIMEOUT: variable(
+    '8',
+    integer(0, 3600),
+    'Seconds that requests in flight have to finish after SIGTERM or SIGINT and DRAIN_DELAY.',
+  ),
+} satisfies Variables

@@ -1,0 +1,62 @@
+/** How the text of a variable becomes a value. Each function throws a sentence that starts with "must". */
+import ipaddr from 'ipaddr.js'
+import { isTrustworthy } from '../issuer-keys.ts'
+
+export const text = (value: string) => value
+
+export const integer = (smallest: number, largest: number) => (value: string) => {
+  const number = Number(value)
+  if (!/^[0-9]+$/.test(value) || number < smallest || number > largest) {
+    throw new Error(`must be a whole number from ${smallest} to ${largest}`)
+  }
+  return number
+}
+
+export const oneOf =
+  <T extends string>(...choices: T[]) =>
+  (value: string) => {
+    if (!choices.includes(value as T)) throw new Error(`must be one of ${choices.join(', ')}`)
+    return value as T
+  }
+
+/** For a variable that has no value if its text is empty. */
+export const optional =
+  <T>(parse: (text: string) => T) =>
+  (value: string) =>
+    value === '' ? undefined : parse(value)
+
+export const issuerUrl = (value: string) => {
+  if (!isTrustworthy(value)) throw new Error('must be an https:// URL, or an http:// URL of this machine')
+  return value
+}
+
+/** RFC 7518, 3.2: a key for HS256 must have at least as many bytes as the hash. */
+export const MIN_SECRET_BYTES = 32
+
+export const secret = (value: string) => {
+  if (Buffer.byteLength(value) < MIN_SECRET_BYTES) throw new Error(`must have at least ${MIN_SECRET_BYTES} bytes`)
+  return value
+}
+
+export const addresses = (value: string) => {
+  const isAddress = (text: string) => ipaddr.isValid(text) || ipaddr.isValidCIDR(text)
+  if (!value.split(',').every(isAddress))
+    throw new Error('must be addresses or networks such as 10.0.0.0/8, separated by commas')
+  return value
+}
+
+export const origins = (value: string) => {
+  const list = value.split(',')
+  if (!list.every(origin => URL.parse(origin)?.origin === origin)) {
+    throw new Error('must be origins such as https://app.example.org, separated by commas')
+  }
+  return list
+}
+
+export const postgresUrl = (value: string) => {
+  // A URL that names a socket has no host, which `URL` does not accept after a user.
+  if (!/^postgres(ql)?:\/\//.test(value) || !URL.canParse(value.replace('@/', '@socket/'))) {
+    throw new Error('must be a URL such as postgresql://user:password@host:5432/database')
+  }
+  return value
+}
