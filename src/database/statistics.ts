@@ -15,7 +15,9 @@ const LARGE = 32
 export async function analyzeLarge(db: Kysely<Tables>): Promise<void> {
   const { rows } = await sql<{ name: string }>`
     select relid::regclass::text as name from pg_stat_user_tables
-    where schemaname = current_schema() and pg_relation_size(relid) >= ${LARGE} * current_setting('block_size')::int`.execute(db)
+    where schemaname = current_schema() and pg_relation_size(relid) >= ${LARGE} * current_setting('block_size')::int`.execute(
+    db,
+  )
   for (const { name } of rows) await sql`analyze ${sql.raw(name)}`.execute(db)
 }
 
