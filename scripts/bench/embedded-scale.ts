@@ -157,7 +157,7 @@ function loading(tasks: number): string[] {
 function report(pairs: Pair[]): boolean {
   let isFast = true
   const figures = `${FEW} | ${MANY.toLocaleString('en')} | ratio`
-  console.log(`| p50 ms, tasks of one user | database | ${figures} | at the most |`)
+  console.log(`| p50 ms, tasks of one user | database | ${figures} | at most |`)
   console.log('| --- | --- | ---: | ---: | ---: | ---: |')
   for (const { name, column, sizes } of pairs.toSorted((a, b) => order(a) - order(b))) {
     const [few, many] = sizes.map(({ milliseconds }) => median(milliseconds)) as [number, number]

@@ -21,7 +21,7 @@ const targets: [Operation, Name, Name, number][] = [
   ['get', 'service, info log', 'service', 0.85],
 ]
 
-/** What is promised of the slowest requests and of the memory, as multiples of the floor's: at the most so much. */
+/** What is promised of the slowest requests and of the memory, as multiples of the floor's: at most so much. */
 const MOST_P99 = 1.3
 const MOST_MEMORY = 0.75
 
@@ -186,7 +186,7 @@ function report(samples: Samples, servers: Map<string, Server>, { rounds, second
     const cpu = of(operation, other, sample => sample.serverCpu) / of(operation, name, sample => sample.serverCpu)
     console.log(`| ${operation}, ${name} | ${other} | ${rate.toFixed(2)} | ${cpu.toFixed(2)} | ${target} |`)
   }
-  console.log('\n| service / floor | ratio | at the most |')
+  console.log('\n| service / floor | ratio | at most |')
   console.log('| --- | ---: | ---: |')
   for (const operation of operations) {
     const p99 = (name: Name) => of(operation, name, sample => sample.p99)
@@ -194,7 +194,7 @@ function report(samples: Samples, servers: Map<string, Server>, { rounds, second
   }
   const resident = (name: Name) => peakMemory(servers.get(name)?.process.pid as number)
   console.log(`| resident memory | ${(resident('service') / resident('floor')).toFixed(2)} | ${MOST_MEMORY} |`)
-  console.log('\n| server | resident at the most, MB |')
+  console.log('\n| server | peak resident memory, MB |')
   console.log('| --- | ---: |')
   for (const name of names) console.log(`| ${name} | ${Math.round(resident(name))} |`)
 }

@@ -38,7 +38,7 @@ export async function soak(test: Teardown, { url, seconds, signal }: BenchOption
   const third = Math.ceil(resident.length / 3)
   const growth = median(resident.slice(-third)) / median(resident.slice(0, third))
   console.log(
-    `${requests} requests; at the most ${Math.round(peakMemory(pid))} MB; last third / first: ${growth.toFixed(2)}`,
+    `${requests} requests; at most ${Math.round(peakMemory(pid))} MB; last third / first: ${growth.toFixed(2)}`,
   )
   return growth <= MOST_GROWTH
 }

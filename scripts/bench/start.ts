@@ -10,7 +10,7 @@ export async function measureStart(test: Teardown, { url, rounds, signal }: Benc
   const folder = join(await temporaryFolder(test), 'data')
   const kinds = [
     { name: 'PostgreSQL', target: 700, env: { DATABASE_URL: url } },
-    { name: 'PGlite, there already', target: 1200, env: { DATA_DIR: folder } },
+    { name: 'PGlite, existing', target: 1200, env: { DATA_DIR: folder } },
     { name: 'PGlite, new', target: 4000, env: { DATA_DIR: folder }, isNew: true },
   ]
   console.log('| database | healthy after, ms | target |\n| --- | ---: | ---: |')

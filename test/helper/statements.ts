@@ -252,7 +252,7 @@ const intercepted = (db: Kysely<Tables>, executeQuery: ExecuteQuery): Kysely<Tab
 
 /** Makes tasks and keys of many users, and lets the database count them: as many as it counts without leaving any out. */
 export async function seed(db: Kysely<Tables>): Promise<void> {
-  await sql`insert into user_clock (user_id, revision) select 'user ' || number, 100 from generate_series(1, 200) as number`.execute(
+  await sql`insert into user_clock (user_id, revision) select 'user ' || number, 100 from generate_series(1, 20000) as number`.execute(
     db,
   )
   await sql`
