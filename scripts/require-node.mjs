@@ -1,4 +1,4 @@
-// Runs before every npm script, on any Node: says which one is needed instead of failing on TypeScript.
+// Comes before everything else, on any Node: says which one is needed instead of failing on TypeScript.
 import { readFileSync } from 'node:fs'
 
 const { engines } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
