@@ -1,26 +1,24 @@
 /** PostgreSQL through pg: connections that single statements share, and a pool for transactions. */
-import { Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { type CompiledQuery, Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
 import { StartError } from '../start-error.ts'
+import {
+  CONNECT_TIMEOUT,
+  connectPipeline,
+  POOL_DEFAULTS,
+  QUERY_TIMEOUT,
+  SERVER_TIMEOUTS,
+  type Settings,
+} from './connection.ts'
 import { SharingDialect } from './dialect.ts'
 import { breaksConnection } from './errors.ts'
 import type { PoolUsage, Store } from './open.ts'
-import { createPipelines, type Done, type PipelineConnection, type Statement } from './pipeline.ts'
+import { createPipelines } from './pipeline.ts'
 import { SESSION_FORMAT, setStatements } from './session.ts'
 import { statementInfo, statementName } from './statement.ts'
 import type { Tables } from './tables.ts'
-import { parsers } from './values.ts'
 
-/**
- * Milliseconds. Each layer is more patient than the one that it watches over: connecting, the server, the driver. Waiting for a lock
- * lasts longer than `deadlock_timeout`, which is a second by default: else no deadlock is ever found, and both sides fail.
- */
-const CONNECT_TIMEOUT = 2_000
-const SERVER_TIMEOUTS = { lock_timeout: 2_000, statement_timeout: 3_000, idle_in_transaction_session_timeout: 5_000 }
-const QUERY_TIMEOUT = 5_000
 /** A connection is replaced when it is so old, and given up when it has had nothing to do for so long. */
 const LIFETIME = 1_800_000
 const IDLE_TIME = 10_000
@@ -29,26 +27,12 @@ const IDLE_TIME = 10_000
 const READ_DEPTH = 32
 const WRITE_DEPTH = 8
 
-const types: pg.CustomTypesConfig = {
-  getTypeParser: (oid, format) => parsers[oid as keyof typeof parsers] ?? pg.types.getTypeParser(oid, format as 'text'),
-}
-
-const POOL_DEFAULTS = {
-  application_name: 'task-service',
-  keepAlive: true,
-  connectionTimeoutMillis: CONNECT_TIMEOUT,
-  types,
-} satisfies pg.PoolConfig
-
 export interface PostgresConfig {
   databaseUrl: string
   migrationUrl: string
   poolSize: number
   isPrepared: boolean
 }
-
-/** The settings that a session starts with. */
-type Settings = Record<string, string | number>
 
 /**
  * Opens PostgreSQL; no connection is made before the first query.
@@ -135,103 +119,6 @@ function divide(connections: number): { reads: number; writes: number; transacti
   const reads = Math.min(2, Math.ceil(connections / 5))
   const writes = Math.min(8, Math.floor((2 * connections) / 5))
   return { reads, writes, transactions: connections - reads - writes }
-}
-
-/**
- * A query that makes objects of its rows itself: pg's own way copies a template for each, which leaves objects that are slow to turn into
- * JSON. It gets text and values, for a configuration would be copied member by member.
- */
-class SharedQuery extends pg.Query {
-  declare name: string | undefined
-  readonly #rows: unknown[] = []
-  #toRow!: ToRow
-  #parsers!: ((text: string) => unknown)[]
-
-  constructor({ text, values, name }: Statement, done: Done) {
-    super(text, values, (error, result) => done(error, { rows: this.#rows, rowCount: result?.rowCount } as never))
-    this.name = name
-  }
-
-  handleRowDescription({ fields }: { fields: { name: string; dataTypeID: number }[] }): void {
-    this.#toRow = toRowOf(fields.map(({ name }) => name))
-    this.#parsers = fields.map(({ dataTypeID }) => types.getTypeParser(dataTypeID, 'text'))
-  }
-
-  handleDataRow({ fields: values }: { fields: unknown[] }): void {
-    for (let index = 0; index < values.length; index += 1) {
-      const value = values[index] as string | null
-      if (value !== null) values[index] = this.#parsers[index]?.(value)
-    }
-    this.#rows.push(this.#toRow(values))
-  }
-}
-
-type ToRow = (values: unknown[]) => unknown
-
-const toRows = new Map<string, ToRow>()
-
-/** An object literal of these names, compiled: V8 makes an object of it at once, where it would add names from a list one by one. */
-function toRowOf(names: string[]): ToRow {
-  const key = names.join('\0')
-  const known = toRows.get(key)
-  if (known !== undefined) return known
-  const members = names.map((name, index) => `${JSON.stringify(name)}: values[${index}]`)
-  const toRow = new Function('values', `return { ${members} }`) as ToRow
-  toRows.set(key, toRow)
-  return toRow
-}
-
-/** A connection that is set up and takes statements before it has answered the others. */
-async function connectPipeline(
-  databaseUrl: string,
-  settings: Settings,
-  log: FastifyBaseLogger,
-): Promise<PipelineConnection> {
-  const socket = new Socket()
-  const client = new pg.Client({
-    ...POOL_DEFAULTS,
-    connectionString: databaseUrl,
-    pipeline: true,
-    stream: () => socket,
-  })
-  client.on('error', error => log.debug({ error: error.message }, 'a database connection was lost'))
-  try {
-    await client.connect()
-    await client.query({ text: setStatements(settings), query_timeout: QUERY_TIMEOUT } as pg.QueryConfig)
-  } catch (error) {
-    socket.destroy()
-    throw error
-  }
-  let isCorked = false
-  const flush = () => {
-    isCorked = false
-    socket.uncork()
-  }
-  return {
-    send(statement, done) {
-      // What is sent while this turn of the event loop takes in requests goes out together: a system call for all, not for each.
-      if (!isCorked) {
-        isCorked = true
-        socket.cork()
-        setImmediate(flush)
-      }
-      client.query(new SharedQuery(statement, done))
-    },
-    onLost: listener => {
-      client.on('end', listener)
-    },
-    destroy: error => {
-      socket.destroy(error)
-    },
-    async end() {
-      // A server that is gone does not say goodbye.
-      const waiting = new AbortController()
-      const patience = sleep(CONNECT_TIMEOUT, undefined, waiting).catch(() => undefined)
-      await Promise.race([client.end(), patience])
-      waiting.abort()
-      socket.destroy()
-    },
-  }
 }
 
 /** Sets every connection up before its first use, and lets go of one whose error says that it is broken. */
