@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@prometheus-io/client'
 import type { Logger } from 'pino'
 import type { CloseReason } from './connections.ts'
-import type { PoolUsage } from './database/open.ts'
+import type { PoolUsage } from './database/store.ts'
 
 /** Seconds; from a read out of memory to what a timeout ends. */
 const DURATIONS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]

@@ -6,7 +6,7 @@ import addFormats from 'ajv-formats'
 import { OpenAPIBackend } from 'openapi-backend'
 import { parse } from 'yaml'
 import type { Handlers, OperationId } from './types.ts'
-import { WELL_FORMED } from './validate.ts'
+import { WELL_FORMED } from './well-formed.ts'
 
 const folder = new URL('../../openapi/', import.meta.url)
 

@@ -3,16 +3,7 @@ import type { ErrorObject, ValidateFunction } from 'ajv'
 import ucs2length from 'ajv/dist/runtime/ucs2length.js'
 import { Problem, type ValidationError } from '../problem.ts'
 import type { Document, Operation, Schema } from './load.ts'
-
-/**
- * The contract's `x-well-formed`: a lone surrogate, which JSON can escape, has no UTF-8 and would be stored as another
- * character. No standard keyword or portable pattern can say so.
- */
-export const WELL_FORMED = {
-  keyword: 'x-well-formed',
-  type: 'string',
-  validate: (_: true, text: string) => text.isWellFormed(),
-} as const
+import { WELL_FORMED } from './well-formed.ts'
 
 type Raw = Record<string, unknown>
 

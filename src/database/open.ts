@@ -1,34 +1,11 @@
 /** The database that the configuration asks for: PostgreSQL with DATABASE_URL, otherwise PGlite in DATA_DIR. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Kysely } from 'kysely'
 import { StartError } from '../start-error.ts'
 import { describeError, isUnavailable } from './errors.ts'
 import { migrateUp } from './migrate.ts'
 import { openPostgres } from './postgres.ts'
-import type { Tables } from './tables.ts'
-
-/** How many connections there are for what, and how many requests wait for one. */
-export interface PoolUsage {
-  busy: number
-  idle: number
-  waiting: number
-}
-
-/** What the two kinds of database have in common. */
-export interface Store {
-  readonly kysely: Kysely<Tables>
-  /** Where there is a pool. */
-  readonly poolUsage?: () => PoolUsage
-  /** Which database and where, for people; without credentials. */
-  readonly description: string
-  /**
-   * Runs `work` on a connection that is fit for migrations: without the timeouts of requests.
-   * @param work gets a second one as well, with a timeout, for what only looks and for the lock; on PGlite the same
-   */
-  migrate<T>(work: (db: Kysely<Tables>, quick: Kysely<Tables>) => Promise<T>): Promise<T>
-  close(): Promise<void>
-}
+import type { Store } from './store.ts'
 
 export interface Database extends Store {
   /** Whether the schema is there; until then nothing but health and validation can be answered. */

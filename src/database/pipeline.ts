@@ -7,7 +7,7 @@
  */
 import type { QueryResult } from 'pg'
 import { breaksConnection, CLOSED, CONNECT_TIMEOUT, POOL_TIMEOUT, QUERY_TIMEOUT } from './errors.ts'
-import type { PoolUsage } from './open.ts'
+import type { PoolUsage } from './store.ts'
 
 export interface Statement {
   text: string

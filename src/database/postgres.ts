@@ -13,10 +13,10 @@ import {
 } from './connection.ts'
 import { SharingDialect } from './dialect.ts'
 import { breaksConnection } from './errors.ts'
-import type { PoolUsage, Store } from './open.ts'
 import { createPipelines } from './pipeline.ts'
 import { SESSION_FORMAT, setStatements } from './session.ts'
 import { statementInfo, statementName } from './statement.ts'
+import type { PoolUsage, Store } from './store.ts'
 import type { Tables } from './tables.ts'
 
 /** A connection is replaced when it is so old, and given up when it has had nothing to do for so long. */
