@@ -1,7 +1,7 @@
 /** `npm run purge`: deletes for good what is too old, now and to the end; what servers do by themselves, a little at a time. */
 import { retention } from '../src/config/storage.ts'
 import { describeError } from '../src/database/errors.ts'
-import { type Purged, purge } from '../src/purge/purge.ts'
+import { type Purged, purge } from '../src/jobs/purge.ts'
 import { withDatabase } from './with-database.ts'
 
 const report = ({ tombstones, keys }: Purged) => console.log(`${tombstones} tombstones and ${keys} keys purged`)

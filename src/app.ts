@@ -22,10 +22,10 @@ import { createClientErrorHandler, createErrorHandler, createRefuse } from './er
 import { watchEventLoopDelay } from './event-loop-delay.ts'
 import type { Guard } from './guard.ts'
 import { handlers } from './handlers.ts'
+import type { Retention } from './jobs/purge.ts'
 import { isLoopbackAuthority } from './loopback.ts'
 import type { Metrics } from './metrics.ts'
 import { misdirected, overloaded, Problem, routeNotFound } from './problem.ts'
-import type { Retention } from './purge/purge.ts'
 import type { Quotas } from './quotas.ts'
 
 declare module 'fastify' {

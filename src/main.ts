@@ -19,9 +19,9 @@ import { DOCS_PATH } from './contract/documents.ts'
 import { type Database, openDatabase } from './database/open.ts'
 import { parent, takeSignals } from './early-signals.ts'
 import { createGuard, type Guard } from './guard.ts'
+import { runJobs } from './jobs/index.ts'
 import { createLogger } from './logger.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
-import { purgePeriodically } from './purge/purge.ts'
 import { createRateLimit } from './rate-limit.ts'
 import { StartError } from './start-error.ts'
 
@@ -59,13 +59,12 @@ async function run(): Promise<void> {
     await listen(app, config, database)
     await database.prepare(stopping)
   }
-  const interval = config.PURGE_INTERVAL * 1000
-  const purging = interval && purgePeriodically(database.kysely, retention(config), interval, logger, stopping)
+  const jobs = runJobs(config, { db: database.kysely, log: logger, metrics, signal: stopping })
   if (!stopping.aborted) await once(stopping, 'abort')
   // For as long as balancers need to see that health is 503, requests are served as before.
   await sleep(config.DRAIN_DELAY * 1000, undefined, { signal: hurrying }).catch(() => undefined)
   await app.close()
-  await purging
+  await jobs
   await database.close()
 }
 

@@ -10,6 +10,9 @@ import type { PoolUsage } from './database/store.ts'
 /** Seconds; from a read out of memory to what a timeout ends. */
 const DURATIONS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
+/** Seconds; from a job that finds nothing to do to one that catches up after long. */
+const JOB_DURATIONS = [0.01, 0.1, 1, 10, 60, 600]
+
 export interface Metrics {
   /** A request was answered; `operationId` is undefined for what is none of the contract's operations. */
   answered(operationId: string | undefined, status: number, seconds: number): void
@@ -17,6 +20,8 @@ export interface Metrics {
   databaseFailed(code: string): void
   /** A connection was closed for one of the bounds on what connections may hold. */
   connectionClosed(reason: CloseReason): void
+  /** A run of a job in the background has ended. */
+  jobFinished(job: string, outcome: 'succeeded' | 'failed', seconds: number): void
   /** Serves `/metrics`, until the process ends; returns the URL. */
   listen(host: string, port: number): Promise<string>
 }
@@ -45,6 +50,19 @@ export function createMetrics(poolUsage: (() => PoolUsage) | undefined, log: Log
     labelNames: ['reason'],
     registers: [registry],
   })
+  const jobRuns = new Counter({
+    name: 'job_runs_total',
+    help: 'Runs of jobs in the background, by outcome.',
+    labelNames: ['job', 'outcome'],
+    registers: [registry],
+  })
+  const jobDurations = new Histogram({
+    name: 'job_duration_seconds',
+    help: 'How long runs of jobs in the background took, whatever their outcome.',
+    labelNames: ['job'],
+    buckets: JOB_DURATIONS,
+    registers: [registry],
+  })
   if (poolUsage !== undefined) {
     new Gauge({
       name: 'database_connections',
@@ -66,6 +84,10 @@ export function createMetrics(poolUsage: (() => PoolUsage) | undefined, log: Log
     },
     connectionClosed(reason) {
       connectionsClosed.inc({ reason })
+    },
+    jobFinished(job, outcome, seconds) {
+      jobRuns.inc({ job, outcome })
+      jobDurations.observe({ job }, seconds)
     },
     async listen(host, port) {
       const server = createServer(async (request, response) => {

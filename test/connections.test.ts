@@ -32,6 +32,7 @@ function createCounts() {
       changed.resolve()
       changed = Promise.withResolvers()
     },
+    jobFinished: () => undefined,
     listen: async () => '',
   }
   const untilClosed = async (reason: CloseReason) => {

@@ -44,7 +44,9 @@ t.test('metrics of requests, process and database, on a port of their own', asyn
 
   const response = await fetch(url)
   t.match(response.headers.get('content-type'), /^text\/plain/)
-  const text = await response.text()
+  let text = await response.text()
+  // The service purges beside the requests.
+  while (!text.includes('job_runs_total{')) text = await (await fetch(url)).text()
   for (const [operation, status, count] of [
     ['createTask', 201, 1],
     ['listTasks', 400, 1],
@@ -59,6 +61,8 @@ t.test('metrics of requests, process and database, on a port of their own', asyn
   }
   t.match(text, 'http_connections_closed_total{reason="unanswered"} 1')
   t.match(text, 'database_errors_total{code="55P03"} 1')
+  t.match(text, 'job_runs_total{job="purge",outcome="succeeded"} 1\n')
+  t.match(text, 'job_duration_seconds_count{job="purge"} 1\n')
   t.match(text, /^nodejs_eventloop_lag_seconds /m)
   t.match(text, /^process_resident_memory_bytes /m)
   t.notMatch(text, user, 'nothing tells who called')

@@ -1,5 +1,5 @@
 /** How much is stored for each user, and for how long. */
-import type { Retention } from '../purge/purge.ts'
+import type { Retention } from '../jobs/purge.ts'
 import { type Quotas, UNLIMITED } from '../quotas.ts'
 import { integer } from './parse.ts'
 import { type Values, type Variables, variable } from './variable.ts'

@@ -51,7 +51,8 @@ async function maintain(db: Kysely<Tables>, onFailure: (error: unknown) => void)
 }
 
 /**
- * Maintains the tables every `interval` milliseconds; trouble is logged, and the next time comes.
+ * Maintains the tables every `interval` milliseconds; trouble is logged, and the next time comes. It belongs to an open
+ * PGlite, scripts included, and only one process can have that: so it is no job of `src/jobs`.
  * @returns ends it, once nothing of it is in progress
  */
 export function maintainPeriodically(

@@ -7,7 +7,8 @@ import { openDatabase } from '../../src/database/open.ts'
 import type { Tables } from '../../src/database/tables.ts'
 import { beat } from '../../src/health/queries.ts'
 import * as keys from '../../src/idempotency/queries.ts'
-import * as purging from '../../src/purge/queries.ts'
+import * as lease from '../../src/jobs/lease-queries.ts'
+import * as purging from '../../src/jobs/purge-queries.ts'
 import { UNLIMITED } from '../../src/quotas.ts'
 import * as bulk from '../../src/tasks/bulk-queries.ts'
 import { list } from '../../src/tasks/list-queries.ts'
@@ -112,8 +113,8 @@ function cases({ live, deleted, keysOfUser }: Ids): { reads: Record<string, Case
       removeClock: [1, db => users.removeClock(db, { userId: user })],
       takeKey: [1, db => keys.take(db, { ...request, key: 'new' }, now, long)],
       completeKey: [1, db => keys.complete(db, request, response, UNLIMITED)],
-      claim: [1, db => purging.claim(db, { now, until: now })],
-      keep: [1, db => purging.keep(db, { until: now })],
+      claim: [1, db => lease.claim(db, { name: 'purge', now, until: now })],
+      keep: [1, db => lease.keep(db, { name: 'purge', held: now, until: now })],
       beat: [1, db => beat(db, { now })],
       renewEpoch: [100, db => users.renewEpoch(db, { after: 'user 1', limit: 100, epoch: 1, revisions: 1 })],
     },

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { Offline, type OfflineTasks, openOfflineTasks } from '../../scripts/examples/offline-sync.ts'
-import { removeTombstones } from '../../src/purge/queries.ts'
+import { removeTombstones } from '../../src/jobs/purge-queries.ts'
 import { troubleKeys } from '../helper/keys.ts'
 import { ownDatabase, randomUser, startService, type Task, temporaryFolder } from '../helper/service.ts'
 

@@ -3,8 +3,8 @@ import { type CompiledQuery, type Kysely, sql } from 'kysely'
 import type { OperationId } from '../../src/contract/types.ts'
 import { statementInfo, statementsSoFar } from '../../src/database/statement.ts'
 import type { Tables } from '../../src/database/tables.ts'
-import { purge } from '../../src/purge/purge.ts'
-import { claim } from '../../src/purge/queries.ts'
+import { claim, keep } from '../../src/jobs/lease-queries.ts'
+import { purge } from '../../src/jobs/purge.ts'
 import { trim } from '../../src/tasks/bulk-queries.ts'
 import type { Sort } from '../../src/tasks/sorts.ts'
 import { renewEpochs } from '../../src/users/epoch.ts'
@@ -102,8 +102,11 @@ export async function collectStatements({ call, create, database }: Service): Pr
   note('deleting where there are too many tombstones')
   await renewEpochs(database.kysely, () => undefined)
   note('npm run epoch')
+  const [name, long] = ['a job', new Date(0).toISOString()]
+  await claim(database.kysely, { name, now: long, until: long })
+  await keep(database.kysely, { name, held: long, until: long })
+  note('jobs that one replica at a time does')
   const inHalfAnHour = { tombstones: -1_800_000, keys: -1_800_000 }
-  await claim(database.kysely, { now: new Date(0).toISOString(), until: new Date(0).toISOString() })
   await purge(database.kysely, inHalfAnHour)
   note('purging')
   return found

@@ -1,10 +1,9 @@
 /** Deletes for good what nobody can ask for any more: old tombstones and the keys of requests long done. */
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyBaseLogger } from 'fastify'
 import type { Kysely } from 'kysely'
 import { breaksConnection, describeError } from '../database/errors.ts'
 import type { Tables } from '../database/tables.ts'
-import * as queries from './queries.ts'
+import * as queries from './purge-queries.ts'
+import type { Job } from './runner.ts'
 
 /** For how many milliseconds each is kept. */
 export interface Retention {
@@ -14,9 +13,6 @@ export interface Retention {
 
 /** How many rows of each kind are deleted at a time: few enough that nobody waits for it. */
 const CHUNK = 500
-
-/** For how many milliseconds the job is taken before each chunk: longer than one lasts, if nothing is wrong. */
-const LEASE = 60_000
 
 export interface Purged {
   tombstones: number
@@ -34,8 +30,8 @@ export interface PurgeOptions {
 }
 
 /**
- * Purges until everything that is too old was tried once, or `signal` aborts. It may end anywhere: each chunk stands for itself.
- * Keys come first, for there are more of them. Where one user's rows cannot be deleted it goes on with the next one's.
+ * Purges until everything that is too old was tried once, or `signal` aborts. It may end anywhere: each chunk stands
+ * for itself. Keys come first, for there are more of them. If one user's rows cannot be deleted, the next user's are.
  * @throws whatever breaks the connection to the database
  */
 export async function purge(db: Kysely<Tables>, retention: Retention, options: PurgeOptions = {}): Promise<Purged> {
@@ -53,7 +49,6 @@ export async function purge(db: Kysely<Tables>, retention: Retention, options: P
   for (const { count, before, find, remove } of kinds) {
     let position = queries.START
     while (!signal?.aborted) {
-      await queries.keep(db, { until: ago(-LEASE) })
       const rows = await find(db, { before, limit: CHUNK, ...position })
       const last = rows.at(-1)
       if (last === undefined) break
@@ -75,28 +70,16 @@ export async function purge(db: Kysely<Tables>, retention: Retention, options: P
   return purged
 }
 
-/** Purges from time to time, in one of the replicas at a time, until `signal` aborts; trouble is logged, and the next time comes. */
-export async function purgePeriodically(
-  db: Kysely<Tables>,
-  retention: Retention,
-  interval: number,
-  log: FastifyBaseLogger,
-  signal: AbortSignal,
-): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      if ((await queries.claim(db, { now: ago(0), until: ago(-interval) })) !== undefined) {
-        const onFailure = (error: unknown) => log.warn({ error: describeError(error) }, "a user's rows were not purged")
-        const purged = await purge(db, retention, { signal, onFailure })
-        // Where it was stopped, the next one may go on at once.
-        await queries.keep(db, { until: signal.aborted ? ago(0) : ago(-interval) })
-        if (purged.tombstones + purged.keys > 0) log.info(purged, 'purged what was too old')
-      } else log.debug('purging is done elsewhere, or was not long ago')
-    } catch (error) {
-      log.warn({ error: describeError(error) }, 'purging failed, and will be tried again')
-    }
-    await sleep(interval, undefined, { signal }).catch(() => undefined)
-  }
-}
+/** Purges in one replica at a time, every `interval` milliseconds. */
+export const purgeJob = (retention: Retention, interval: number): Job => ({
+  name: 'purge',
+  interval,
+  isExclusive: true,
+  async run({ db, log, signal }) {
+    const onFailure = (error: unknown) => log.warn({ error: describeError(error) }, "a user's rows were not purged")
+    const purged = await purge(db, retention, { signal, onFailure })
+    return purged.tombstones + purged.keys > 0 ? purged : undefined
+  },
+})
 
 const ago = (milliseconds: number) => new Date(Date.now() - milliseconds).toISOString()

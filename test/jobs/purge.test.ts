@@ -1,15 +1,13 @@
 /** Purging: what is too old goes for good, and who has to know is told. */
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
-import { pino } from 'pino'
 import t from 'tap'
 import { find, take } from '../../src/idempotency/queries.ts'
-import { purge, purgePeriodically } from '../../src/purge/purge.ts'
-import * as queries from '../../src/purge/queries.ts'
+import { purge, purgeJob } from '../../src/jobs/purge.ts'
+import * as queries from '../../src/jobs/purge-queries.ts'
 import { untilWaiting } from '../helper/locks.ts'
 import { createLog } from '../helper/log.ts'
-import { onPostgres, ownDatabase, randomUser, startService, type Task } from '../helper/service.ts'
+import { onPostgres, ownDatabase, randomUser, silent, startService, type Task } from '../helper/service.ts'
 
 const HOUR = 3_600_000
 const retention = { tombstones: 24 * HOUR, keys: HOUR }
@@ -45,9 +43,6 @@ async function createKey(user: string, key: string, age: number): Promise<void> 
     .values({ user_id: user, key, fingerprint: '', created_at: ago(age) })
     .execute()
 }
-
-/** As if nobody had purged for long. */
-const releaseJob = () => kysely.deleteFrom('job').execute()
 
 t.test('tombstones past their retention go, and nothing else', async t => {
   const user = randomUser()
@@ -125,15 +120,6 @@ t.test(
     t.same(await removing, { count: ids.length })
   },
 )
-
-t.test('whoever stops leaves the job to others, who need not wait', async t => {
-  await releaseJob()
-  const stopping = new AbortController()
-  const purging = purgePeriodically(kysely, retention, HOUR, pino({ level: 'silent' }), stopping.signal)
-  stopping.abort()
-  await purging
-  t.ok(await queries.claim(kysely, { now: ago(0), until: ago(-HOUR) }))
-})
 
 t.test('keys past their time go', async t => {
   const user = randomUser()
@@ -228,57 +214,30 @@ t.test('a user whose rows cannot be deleted holds up nobody, however many rows t
   t.match(failures, [{ message: /this row stays/ }, { message: /this row stays/ }, { message: /this row stays/ }])
   t.same(await rowsOf(other), [])
   t.match(await purge(kysely, retention), { failed: 3 }, 'each time')
-  await releaseJob()
   const { log, line } = createLog()
-  const stopping = new AbortController()
-  const running = purgePeriodically(kysely, retention, HOUR, log('warn'), stopping.signal)
+  const { signal } = new AbortController()
+  const result = await purgeJob(retention, HOUR).run({ db: kysely, log: log('warn'), signal })
+  t.equal(result, undefined, 'the job has deleted nothing')
   t.match(await line(0), { msg: "a user's rows were not purged", error: /this row stays/ })
-  stopping.abort()
-  await running
   for (const table of ['task', 'idempotency_key']) {
     await sql`drop trigger stuck on ${sql.table(table)}`.execute(kysely)
   }
   t.match(await purge(kysely, retention), { tombstones: 1, keys: 501, failed: 0 }, 'and goes the next time')
 })
 
-t.test('one at a time has the job, and not again before its time', async t => {
-  await releaseJob()
-  const claims = await Promise.all(
-    Array.from({ length: 5 }, () => queries.claim(kysely, { now: ago(0), until: ago(-HOUR) })),
-  )
-  t.equal(claims.filter(Boolean).length, 1)
-  await queries.keep(kysely, { until: ago(1) })
-  t.ok(await queries.claim(kysely, { now: ago(0), until: ago(-HOUR) }))
-})
-
-t.test('the background purges, says what, goes on after trouble, and stops', async t => {
-  await releaseJob()
+t.test('the job returns what it has deleted', async t => {
   const user = randomUser()
   await createTombstone(user, 2 * retention.tombstones)
-  const { log, line } = createLog()
-  const stopping = new AbortController()
-  const running = purgePeriodically(kysely, retention, 10, log('info'), stopping.signal)
-  t.match(await line(0), { msg: 'purged what was too old', tombstones: 1, keys: 0 })
+  const { signal } = new AbortController()
+  const result = await purgeJob(retention, HOUR).run({ db: kysely, log: silent, signal })
+  t.same(result, { tombstones: 1, keys: 0, failed: 0 })
   t.same(await rowsOf(user), [])
-
-  await kysely.schema.alterTable('job').renameTo('no_job').execute()
-  t.match(await line(1), { msg: 'purging failed, and will be tried again', error: /job/ })
-  await kysely.schema.alterTable('no_job').renameTo('job').execute()
-  await createTombstone(user, 2 * retention.tombstones)
-  while ((await rowsOf(user)).length > 0) await sleep(5)
-  stopping.abort()
-  await running
 })
 
-t.test('who does not get the job purges nothing', async t => {
-  await queries.keep(kysely, { until: ago(-HOUR) })
+t.test('a job that is stopped deletes nothing more', async t => {
   const user = randomUser()
   await createTombstone(user, 2 * retention.tombstones)
-  const { log, line } = createLog()
-  const stopping = new AbortController()
-  const running = purgePeriodically(kysely, retention, HOUR, log('debug'), stopping.signal)
-  t.match(await line(0), { msg: 'purging is done elsewhere, or was not long ago' })
-  stopping.abort()
-  await running
+  const stopped = { db: kysely, log: silent, signal: AbortSignal.abort() }
+  t.equal(await purgeJob(retention, HOUR).run(stopped), undefined)
   t.equal((await rowsOf(user)).length, 1)
 })

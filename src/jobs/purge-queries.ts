@@ -2,23 +2,7 @@
 import { sql } from 'kysely'
 import { limitTo, lockedInOrder } from '../database/planning.ts'
 import { adjustCounters } from '../database/revisions.ts'
-import { type Place, read, write } from '../database/statement.ts'
-
-/** The name in `job`. */
-const PURGE = 'purge'
-
-const taking = (until: Place) => sql`
-    insert into job as j (name, not_before) values (${sql.lit(PURGE)}, ${until}::timestamptz)
-    on conflict (name) do update set not_before = excluded.not_before`
-
-/** Takes the job until `until`; undefined where somebody else has it, or did it not long ago. */
-export const claim = write.maybe<{ now: string; until: string }, { name: string }>(
-  'purge_claim',
-  ({ now, until }) => sql`${taking(until)} where j.not_before <= ${now}::timestamptz returning j.name`,
-)
-
-/** Keeps the job until `until`, whoever has it. */
-export const keep = write.none<{ until: string }>('purge_keep', ({ until }) => taking(until))
+import { read, write } from '../database/statement.ts'
 
 /** A row to purge: its time, user and id or key. */
 export interface Old {
@@ -61,8 +45,8 @@ interface Removal {
 }
 
 /**
- * Deletes those of a user's tasks that were deleted before `before`; returns how many. In the same statement the counter remembers up to
- * which revision deletions are no longer known.
+ * Deletes those of a user's tasks that were deleted before `before`; returns how many. In the same statement the
+ * counter remembers up to which revision deletions are no longer known.
  */
 export const removeTombstones = write.one<Removal, { count: number }>(
   'purge_remove_tombstones',
