@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import pg from 'pg'
 import type { PipelineConnection } from './pipeline.ts'
-import { setStatements } from './session.ts'
+import { type Settings, setStatements } from './session.ts'
 import { SharedQuery, types } from './shared-query.ts'
 
 /**
@@ -18,9 +18,6 @@ export const SERVER_TIMEOUTS = {
   idle_in_transaction_session_timeout: 5_000,
 }
 export const QUERY_TIMEOUT = 5_000
-
-/** The settings that a session starts with. */
-export type Settings = Record<string, string | number>
 
 export const POOL_DEFAULTS = {
   application_name: 'task-service',

@@ -12,13 +12,13 @@ const folder = new URL('../../migrations/', import.meta.url)
 /** The oldest PostgreSQL that the tests run on, as server_version_num. */
 export const OLDEST_SERVER = 150000
 
-/** Whoever migrates holds this advisory lock, and others try for it every so many milliseconds. */
+/** The advisory lock held while migrating, and how often others try to get it, in milliseconds. */
 const LOCK = 4_093_260_117
 const LOCK_RETRY = 300
 
 /** A file of `migrations/`. */
 interface MigrationFile extends Migration {
-  /** False for one that no transaction can hold: it must cope with what a crash left of it. */
+  /** False if it cannot run in a transaction; then it has to be repeatable after a crash. */
   transaction?: boolean
 }
 
@@ -48,7 +48,7 @@ export async function migrateUp(db: Kysely<Tables>, quick = db, signal?: AbortSi
     for (const { migration } of (await migrationStatus(db)).filter(info => !isDone(info))) {
       done.push(...names(await migrator(db).migrateUp(optionsOf(migration))))
     }
-    // The planner knows nothing of what is new until somebody counts.
+    // The planner knows nothing about what is new until it is analyzed.
     if (done.length > 0) await analyzeLarge(db)
     return done
   }
@@ -67,8 +67,8 @@ const isDone = ({ executedAt }: MigrationInfo) => executedAt !== undefined
 const optionsOf = (migration?: MigrationFile) => ({ disableTransactions: migration?.transaction === false })
 
 /**
- * Does `work` while no other process does. Kysely's own lock would not do: whoever waits for it keeps a snapshot, and
- * `create index concurrently` waits for all older snapshots. This one is held by an idle transaction, which has none.
+ * Runs `work` in one process at a time. Kysely's own lock is not enough: a process that waits for it keeps a snapshot,
+ * and `create index concurrently` waits for all older snapshots. This lock is held by an idle transaction, which has none.
  */
 async function alone(
   db: Kysely<Tables>,
@@ -84,7 +84,7 @@ async function alone(
       .execute(async transaction => {
         const { rows } = await sql<{ locked: boolean }>`
           select pg_try_advisory_xact_lock(${LOCK}::bigint) as locked`.execute(transaction)
-        // Comes last, for a query that has parameters keeps its snapshot until the next statement.
+        // Last, because a query with parameters keeps its snapshot until the next statement.
         await sql`set local idle_in_transaction_session_timeout = 0`.execute(transaction)
         return rows[0]?.locked ? work() : undefined
       })

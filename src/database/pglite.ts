@@ -26,7 +26,7 @@ class TextDecoderKeepingBom extends TextDecoder {
   }
 }
 
-/** Every how many milliseconds it is looked whether a table has changed much. */
+/** How often to look for tables that need vacuuming or analyzing, in milliseconds. */
 const MAINTENANCE_INTERVAL = 10_000
 
 /**

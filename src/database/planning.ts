@@ -1,28 +1,28 @@
 /**
- * How statements keep to their indexes whatever PostgreSQL knows of the data. Its estimates are for the average user, and guesses where it
- * has never counted: by them it may rather fetch all of a user's rows and sort or filter them.
+ * Fragments that keep a statement on its indexes whatever statistics PostgreSQL has. Its estimates describe the average user, and are
+ * guesses for a table that was never analyzed. They can make it fetch all of a user's rows and sort or filter them.
  */
 import { type RawBuilder, sql } from 'kysely'
 import type { Place } from './statement.ts'
 
 /**
- * A limit whose value the planner does not see. It reckons with a tenth of the rows then, and follows the index that has their order; a
- * limit beyond its estimate would make it fetch them all and sort them.
+ * A limit whose value the planner does not see. It then assumes a tenth of the rows and reads the index in order. A limit above its
+ * estimate of the rows would make it fetch them all and sort them.
  */
 export const limitTo = (rows: Place) => sql`limit (select ${rows}::int)`
 
-/** The column that tells a user's rows apart, and its order. */
+/** The column that identifies a row of a user, and its order. */
 const IDS = {
   task: { id: sql`id`, order: sql`id` },
   idempotency_key: { id: sql`key`, order: sql`id collate "C"` },
 }
 
 /**
- * The user's rows with these ids, locked in the order of the ids: concurrent statements that lock several rows all do so, and none waits in
- * a circle. The lateral join leaves PostgreSQL nothing but to walk the ids; with `id = any(…)` it may walk all of the user's rows instead.
- * It reckons with ten ids of an array that it does not see, and with one where there is a limit, which is none: for more it would join
- * what follows with the whole table. What else a row has to be is looked at outside, after the lock.
- * @param ids an item of a from clause whose only column are the ids
+ * The user's rows with these ids, locked in id order so that concurrent statements cannot deadlock. The lateral join makes PostgreSQL look
+ * up each id; with `id = any(…)` it may walk all of the user's rows instead. For an array that it does not see it assumes ten ids, and
+ * under a limit that it does not see (here null: no limit) a tenth of that, so it joins what follows by index and not by scanning the
+ * table. Check anything else about a row outside, after the lock.
+ * @param ids an item of a from clause with one column, the ids
  * @param columns to return beside `user_id` and the id
  */
 export const lockedInOrder = (

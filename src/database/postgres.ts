@@ -3,18 +3,11 @@ import type { FastifyBaseLogger } from 'fastify'
 import { type CompiledQuery, Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
 import { StartError } from '../start-error.ts'
-import {
-  CONNECT_TIMEOUT,
-  connectPipeline,
-  POOL_DEFAULTS,
-  QUERY_TIMEOUT,
-  SERVER_TIMEOUTS,
-  type Settings,
-} from './connection.ts'
+import { CONNECT_TIMEOUT, connectPipeline, POOL_DEFAULTS, QUERY_TIMEOUT, SERVER_TIMEOUTS } from './connection.ts'
 import { SharingDialect } from './dialect.ts'
 import { breaksConnection } from './errors.ts'
 import { createPipelines } from './pipeline.ts'
-import { SESSION_FORMAT, setStatements } from './session.ts'
+import { SESSION_FORMAT, type Settings, setStatements } from './session.ts'
 import { statementInfo, statementName } from './statement.ts'
 import type { PoolUsage, Store } from './store.ts'
 import type { Tables } from './tables.ts'

@@ -1,6 +1,6 @@
 /**
- * The row of each user that numbers their writes and counts what they have. A write locks it last and until it commits, so revisions
- * increase and become visible in order; a number may be skipped, but is never filled in later.
+ * The row of each user that numbers their writes and counts their tasks and keys. A write locks it last and holds the lock until it
+ * commits. So revisions increase and become visible in order; a number may be skipped, but is never filled in later.
  */
 import { type RawBuilder, sql } from 'kysely'
 import type { Place, Places } from './statement.ts'
@@ -13,13 +13,13 @@ interface Take {
   rows: RawBuilder<unknown>
   live?: PerTask
   tombstones?: PerTask
-  /** What else has to hold of the row `c`. */
+  /** A further condition on the row `c`. */
   when?: RawBuilder<unknown>
 }
 
 /**
- * Takes the user's next revisions, as many as there are `rows`; returns the last of them, and how many tombstones there are now. No row
- * where nothing is to be written.
+ * Takes the user's next revisions, one for each of `rows`. Returns the last of them and the number of tombstones, or no row if there is
+ * nothing to write.
  */
 export const takeRevisions = (userId: Place, { rows, live, tombstones, when }: Take) => {
   const count = (column: string, change: PerTask | undefined) =>
@@ -33,7 +33,7 @@ export const takeRevisions = (userId: Place, { rows, live, tombstones, when }: T
       returning c.revision, c.tombstones`
 }
 
-/** Takes a revision for a task that is new, of a user who may be new as well; no row where `quota` live tasks are there, or not `when`. */
+/** Takes a revision for a new task of a user who may be new as well. Returns no row if `quota` is reached or `when` does not hold. */
 export const takeRevisionForNew = (
   { userId, epoch, quota }: Places<{ userId: string; epoch: number; quota: number }>,
   when: RawBuilder<unknown>,
@@ -45,8 +45,8 @@ export const takeRevisionForNew = (
       returning c.revision`
 
 /**
- * Counts the bytes that are kept for idempotency keys, of a user who may be new; no row where there are more than `quota` then.
- * @param more an item of a from clause whose one row has how many more there are, in `bytes`
+ * Adds to the bytes kept for the idempotency keys of a user who may be new. Returns no row if that would exceed `quota`.
+ * @param more an item of a from clause with one row, whose column `bytes` is added
  */
 export const countKeyBytes = (
   { userId, epoch, quota }: Places<{ userId: string; epoch: number; quota: number }>,
@@ -58,7 +58,7 @@ export const countKeyBytes = (
       where c.key_bytes + excluded.key_bytes <= ${quota}::bigint
       returning c.key_bytes`
 
-/** Changes other columns of the row, where the statement's `gone` has removed rows; takes no revision. */
+/** Updates counters if the statement's `gone` has deleted rows. Takes no revision. */
 export const adjustCounters = (userId: Place, changes: Record<string, RawBuilder<unknown>>) => sql`
       update user_clock as c set ${sql.join(Object.entries(changes).map(([column, value]) => sql`${sql.ref(column)} = ${value}`))}
       where c.user_id = ${userId} and exists (select from gone)`

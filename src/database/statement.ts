@@ -13,17 +13,17 @@ class Placeholder {
 const placeholders: unknown = new Proxy({}, { get: (_, name) => new Placeholder(name as string) })
 
 /**
- * Where a value of a statement goes. Its type is void, which the compiler lets nobody test or compare: a statement is built before there
- * are values, so nothing can be decided by them.
+ * The place of a value in a statement. A statement is built before there are values, so nothing may depend on them: the type is void,
+ * which the compiler does not allow in a condition or a comparison.
  */
 // biome-ignore lint/suspicious/noConfusingVoidType: undefined could be tested.
 export type Place = void
 
 export type Places<Values> = { readonly [Name in keyof Values]-?: Place }
 
-/** What the driver knows of a statement. */
+/** What the driver needs to know about a statement. */
 export interface StatementInfo {
-  /** PostgreSQL keeps the statement prepared under it, for each connection; undefined where it is planned for its values each time. */
+  /** The name under which each connection prepares it; undefined if it is planned for its values each time. */
   name: string | undefined
   /** It takes no locks and changes nothing. */
   isRead: boolean
@@ -31,18 +31,18 @@ export interface StatementInfo {
 
 type Query = CompiledQuery & { statement?: StatementInfo }
 
-/** Of the statement that a query was made by; undefined for one that was not made here. */
+/** The statement that made the query; undefined for a query that was not made here. */
 export const statementInfo = (query: CompiledQuery): StatementInfo | undefined => (query as Query).statement
 
 const names = new Map<string, string>()
 
-/** The name of the statement that has this text, where it has been used. */
+/** The name of the statement with this text, if it has been used. */
 export const statementName = (text: string): string | undefined => names.get(text)
 
-/** The named statements that were used so far: their names by their texts, in the order of their first use. */
+/** The names of the statements used so far, by text, in order of first use. */
 export const statementsSoFar = (): ReadonlyMap<string, string> => new Map(names)
 
-export type Build<Values> = (places: Places<Values>) => RawBuilder<unknown>
+type Build<Values> = (places: Places<Values>) => RawBuilder<unknown>
 
 /** Runs a statement with these values. */
 type Run<Values, Result> = (db: Kysely<Tables>, values: Values) => Promise<Result>
@@ -65,7 +65,7 @@ function statements(isRead: boolean) {
     const run = many<Values, Row>(name, build)
     return async (db, values) => (await run(db, values))[0]
   }
-  /** For what returns one row whatever there is, such as an aggregate. */
+  /** For a statement that always returns a row, such as an aggregate. */
   const one = <Values, Row>(name: string, build: Build<Values>): Run<Values, Row> => {
     const run = many<Values, Row>(name, build)
     return async (db, values) => {
@@ -83,7 +83,7 @@ function statements(isRead: boolean) {
 }
 
 export const read = statements(true)
-/** For what locks or changes rows. */
+/** For statements that lock or change rows. */
 export const write = statements(false)
 
 interface Compiled {

@@ -1,4 +1,4 @@
-/** What the planner knows of the tables. PostgreSQL's autovacuum sees to it; PGlite has none. */
+/** Planner statistics and vacuuming. On PostgreSQL autovacuum does this; PGlite has no autovacuum. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { type Kysely, sql } from 'kysely'
@@ -6,12 +6,13 @@ import { describeError } from './errors.ts'
 import type { Tables } from './tables.ts'
 
 /**
- * The planner prefers to read a table of a few blocks from end to end, and prepared statements keep the plan when it has grown, until it
- * is counted again. One that was never counted it takes for larger. So no table is counted before it has so many blocks of 8 KiB.
+ * The size from which a table is analyzed, in blocks. The planner chooses a sequential scan for a table that it knows to be small, and a
+ * prepared statement keeps that plan while the table grows, until it is analyzed again. For a table that was never analyzed it assumes
+ * ten blocks and uses the index.
  */
 const LARGE = 32
 
-/** Analyzes the tables that are large. */
+/** Analyzes the large tables. */
 export async function analyzeLarge(db: Kysely<Tables>): Promise<void> {
   const { rows } = await sql<{ name: string }>`
     select relid::regclass::text as name from pg_stat_user_tables
@@ -21,7 +22,7 @@ export async function analyzeLarge(db: Kysely<Tables>): Promise<void> {
   for (const { name } of rows) await sql`analyze ${sql.raw(name)}`.execute(db)
 }
 
-/** What autovacuum would do to a table by PostgreSQL's own defaults (its manual, 24.1.6). */
+/** A table that autovacuum would process with its default thresholds (PostgreSQL's manual, 24.1.6). */
 interface Due {
   name: string
   /** Whether it has so many dead rows that it is vacuumed as well. */
@@ -51,9 +52,8 @@ async function maintain(db: Kysely<Tables>, onFailure: (error: unknown) => void)
 }
 
 /**
- * Maintains the tables every `interval` milliseconds; trouble is logged, and the next time comes. It belongs to an open
- * PGlite, scripts included, and only one process can have that: so it is no job of `src/jobs`.
- * @returns ends it, once nothing of it is in progress
+ * Maintains the tables every `interval` milliseconds. A failure is logged, and the next run tries again.
+ * @returns a function that stops the maintenance and waits for the run in progress
  */
 export function maintainPeriodically(
   db: Kysely<Tables>,

@@ -74,7 +74,6 @@ export async function purge(db: Kysely<Tables>, retention: Retention, options: P
 export const purgeJob = (retention: Retention, interval: number): Job => ({
   name: 'purge',
   interval,
-  isExclusive: true,
   async run({ db, log, signal }) {
     const onFailure = (error: unknown) => log.warn({ error: describeError(error) }, "a user's rows were not purged")
     const purged = await purge(db, retention, { signal, onFailure })

@@ -1,4 +1,4 @@
-/** Runs a job again and again, in one replica at a time if the job asks for it. */
+/** Runs a job again and again, in one replica at a time. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Kysely } from 'kysely'
@@ -10,10 +10,8 @@ import { takeLease } from './lease.ts'
 export interface Job {
   /** What the table `job`, the log and the metrics call it. */
   readonly name: string
-  /** How many milliseconds lie between two runs; 0 switches the job off. */
+  /** How many milliseconds lie between two runs, for all replicas together; 0 switches the job off. */
   readonly interval: number
-  /** Whether the replicas take turns: one at a time, and one run in an interval for all of them. */
-  readonly isExclusive: boolean
   /** Works until all is done or `signal` aborts. Returns what to log, or undefined if there was nothing to do. */
   run(context: JobContext): Promise<object | undefined>
 }
@@ -72,7 +70,6 @@ async function runOnce(
   context: JobContext,
   duration: number,
 ): Promise<{ result: object | undefined } | undefined> {
-  if (!job.isExclusive) return { result: await job.run(context) }
   const lease = await takeLease(context.db, job.name, duration)
   if (lease === undefined) return undefined
   let result: object | undefined

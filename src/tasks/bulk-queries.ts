@@ -4,7 +4,7 @@ import { limitTo, lockedInOrder } from '../database/planning.ts'
 import { adjustCounters, takeRevisions } from '../database/revisions.ts'
 import { write } from '../database/statement.ts'
 
-/** Locks those of these tasks that there are until the transaction ends. */
+/** Locks those of these tasks that exist, until the transaction ends. */
 export const lock = write.none<{ userId: string; ids: string[] }>(
   'task_lock',
   ({ userId, ids }) => sql`
@@ -23,7 +23,7 @@ export interface Removed {
  * Makes tombstones of up to `limit` tasks that are completed, or that are not. Each takes a revision of its own, for a change feed that
  * is cut between two of them must know which of them it has returned.
  */
-// Selected in index order.
+// Selected in index order, locked in id order.
 export const removeAll = write.one<{ userId: string; completed: boolean; limit: number; now: string }, Removed>(
   'task_remove_all',
   ({ userId, completed, limit, now }) => sql`

@@ -33,7 +33,7 @@ export const listTasks: Handler<'listTasks'> = async ({ path, query, db, limits 
     return unknownCursor()
   }
   const { sort, after } = position ?? { sort: deleted ? TRASH_ORDER : query.sort }
-  const deletedSince = trashStart(limits.tombstoneRetention)
+  const deletedSince = deleted ? trashStart(limits.tombstoneRetention) : undefined
   // One more than asked for tells whether there is a next page.
   const page = { sort, filters: { completed }, deletedSince, after, limit: limit + 1, pageBytes }
   const { data, hasMore } = cutPage(await list(db, { userId: path.user_id, ...page }), limit, pageBytes)

@@ -27,7 +27,7 @@ export interface Page {
   /** How much text the rows may have before the last one, in bytes. */
   pageBytes: number
   after?: Position | undefined
-  /** For the trash: when the oldest deletion was that still is in it. */
+  /** For the trash: the time before which deleted tasks are no longer in it. */
   deletedSince?: string | undefined
 }
 
@@ -62,7 +62,7 @@ const listing = (name: string | undefined, sort: Sort, filters: readonly Filter[
     return boundedInBytes(page, order, allColumns, pageBytes)
   })
 
-/** What clients ask for all the time: live tasks, all or by whether they are completed. */
+/** The lists that clients request all the time: live tasks, with or without the filter on `completed`. */
 const isHot = (sort: Sort, filters: readonly Filter[]) =>
   sort !== TRASH_ORDER && filters.every(filter => filter === 'completed')
 
@@ -71,9 +71,11 @@ const hot = new Map<string, ReturnType<typeof listing>>()
 function listingOf(sort: Sort, filters: readonly Filter[]) {
   if (!isHot(sort, filters)) return listing(undefined, sort, filters)
   const name = ['task_list', sort, ...filters].join(' ')
-  const known = hot.get(name) ?? listing(name, sort, filters)
-  hot.set(name, known)
-  return known
+  const known = hot.get(name)
+  if (known !== undefined) return known
+  const made = listing(name, sort, filters)
+  hot.set(name, made)
+  return made
 }
 
 /**

@@ -14,8 +14,8 @@ interface Key {
   id: string
 }
 
-// A lookup by id never states the predicate of a partial index: PostgreSQL might take that index, whose last column is the id, and walk
-// all of the user's tasks along it. So the filter is outside, and `offset 0` keeps it there.
+// A lookup by id never states the predicate of a partial index. PostgreSQL might choose that index, whose last column is the id, and walk
+// all of the user's tasks. So the filter is outside, and `offset 0` keeps it there.
 export const find = read.maybe<Key, Task>(
   'task_find',
   ({ userId, id }) => sql`
@@ -29,8 +29,8 @@ type NewTask = Key & Partial<Fields> & { now: string; quota: number; epoch: numb
  * Stores a new task; undefined where the user has, or had, one with this id, or has as many live tasks as `quota` allows. Nothing is
  * written then; `findTaken` says which it is.
  */
-// The same id created twice at the same moment is a unique violation, which is retried and then finds the task. To do nothing on the
-// conflict would be wrong: the counter would have counted a task that is not there.
+// If two requests create the same id concurrently, one gets a unique violation; its retry finds the task. `on conflict do nothing` would be
+// wrong, because the counter would have counted a task that does not exist.
 export const insert = write.maybe<NewTask, Task>('task_insert', places => {
   const { userId, id, now, completed } = places
   return sql`
@@ -45,7 +45,7 @@ export const insert = write.maybe<NewTask, Task>('task_insert', places => {
 })
 
 /** Whether the task that has this id was deleted after `deletedSince`; undefined where the id is free. */
-// By the primary key, whatever the size of the trash: in a condition the time could lead to an index of the trash.
+// The time is not part of the condition, which could lead PostgreSQL to an index of the trash instead of the primary key.
 export const findTaken = read.maybe<Key & { deletedSince: string }, { isInTrash: boolean }>(
   'task_find_taken',
   ({ userId, id, deletedSince }) => sql`
@@ -64,9 +64,9 @@ export type Written = Task & {
 }
 
 interface Write {
-  /** Whether a locked `task` is one that may be written at all; one that is not is returned as none. */
+  /** Whether the locked `task` exists for this write; if not, no row is returned. */
   isThere?: RawBuilder<unknown>
-  /** An item of a from clause that has the new values of `columns`, computed from `stored.task`. */
+  /** An item of a from clause with the new values of `columns`, computed from `stored.task`. */
   next: RawBuilder<unknown>
   columns: readonly string[]
   /** What else is set, of `t` and `next`. */
@@ -75,8 +75,8 @@ interface Write {
 }
 
 /**
- * Every write of one task: locks it, checks the condition on the locked row, takes a revision if the task would become another one, writes
- * it, and returns it. `next` is above the lock: what is beside it is computed from the row as it was before the lock was waited for.
+ * Every write of one task: locks it, checks the condition on the locked row, takes a revision if the task would change, writes it and
+ * returns it. `next` must stay above the lock: next to it, it would be computed from the row as it was before the wait for the lock.
  */
 const writeOne = (
   { userId, id, only, except }: Places<Target>,
@@ -108,7 +108,7 @@ const writeOne = (
     select ${columnsOf('(task)')}, held, 0 from stored where not exists (select from written)`
 }
 
-/** What a change of a task's fields does to its times. Replicas' clocks differ; a task's own times never run backwards. */
+/** How a change of a task's fields changes its times. They never run backwards, although the clocks of replicas differ. */
 const touched = (now: Place) => sql`,
         completed_at = case
           when next.completed then coalesce(t.completed_at, greatest(t.updated_at, ${now}::timestamptz))
@@ -116,8 +116,8 @@ const touched = (now: Place) => sql`,
         updated_at = greatest(t.updated_at, ${now}::timestamptz)`
 
 /**
- * Changes a task's fields as the JSON object `patch` says, if the condition holds; undefined where there is none. Values that equal what is
- * stored write nothing.
+ * Applies the JSON object `patch` to a task's fields if the condition holds; undefined if there is no such task. Nothing is written if no
+ * value differs from what is stored.
  */
 export const update = write.maybe<Target & { patch: string; now: string }, Written>('task_update', places =>
   writeOne(places, {
@@ -138,7 +138,7 @@ export const complete = write.maybe<Target & { completed: boolean | null; now: s
     }),
 )
 
-/** Makes a tombstone of a task if the condition holds; undefined where there is none. */
+/** Turns a task into a tombstone if the condition holds; undefined if there is no such task. */
 export const remove = write.maybe<Target & { now: string }, Written>('task_remove', places =>
   writeOne(places, {
     next: sql`(select ${places.now}::timestamptz as deleted_at)`,

@@ -16,13 +16,13 @@ type KeyName<Order extends string> = Order extends `-${infer Name}` ? Name : Ord
 interface SortKey {
   /** As a row and a cursor have it; null comes last in both directions. */
   of(task: Task): string | null
-  /** Whether a cursor may have it: PostgreSQL would refuse another one. */
+  /** Whether a cursor may have this key. PostgreSQL would refuse others. */
   isValid(key: unknown): boolean
-  /** Keys that are before and after those of all rows. */
+  /** Keys before and after those of all rows. */
   bounds: readonly [lowest: string, highest: string]
   /** The type in SQL. */
   type: RawBuilder<unknown>
-  /** Which rows have a place in the order, as the index says it or more narrowly. */
+  /** Which rows the order has: the predicate of its index, or a narrower condition. */
   rows(places: Places<{ deletedSince?: string }>): RawBuilder<unknown>
 }
 
@@ -38,7 +38,7 @@ const live = () => sql`deleted_at is null`
 const isTime = (key: unknown) =>
   typeof key === 'string' && /^(?!0000)\d{4}-/.test(key) && new Date(key).toJSON() === key
 
-/** Every order has an entry: one without a key for its cursors does not compile. */
+/** An order without an entry here, and so without cursors, does not compile. */
 export const keys: Record<KeyName<Sort>, SortKey> = {
   created_at: { ...time('created_at'), rows: live },
   updated_at: { ...time('updated_at'), rows: live },
@@ -53,15 +53,19 @@ export const keys: Record<KeyName<Sort>, SortKey> = {
   deleted_at: { ...time('deleted_at'), rows: ({ deletedSince }) => sql`deleted_at > ${deletedSince}::timestamptz` },
 }
 
-export const isSort = (text: unknown): text is Sort =>
-  typeof text === 'string' && Object.hasOwn(keys, text.replace(/^-/, '')) && text !== 'deleted_at'
-
 export interface Order extends SortKey {
   column: RawBuilder<unknown>
   isDescending: boolean
 }
 
-export function orderOf(sort: Sort): Order {
-  const name = sort.replace('-', '') as KeyName<Sort>
-  return { ...keys[name], column: sql.ref(name), isDescending: sort.startsWith('-') }
-}
+const orders = new Map<unknown, Order>(
+  Object.entries(keys).flatMap(([name, key]) => [
+    [name, { ...key, column: sql.ref(name), isDescending: false }],
+    [`-${name}`, { ...key, column: sql.ref(name), isDescending: true }],
+  ]),
+)
+// The trash has one direction only.
+orders.delete(TRASH_ORDER.slice(1))
+
+export const isSort = (text: unknown): text is Sort => orders.has(text)
+export const orderOf = (sort: Sort): Order => orders.get(sort) as Order

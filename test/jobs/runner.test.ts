@@ -21,7 +21,7 @@ const timeOf = async (name: string): Promise<string | undefined> =>
   (await db.selectFrom('job').select('not_before').where('name', '=', name).executeTakeFirst())?.not_before
 
 /** A job with a name of its own in each test, since all share the table. */
-const exclusive = (name: string, run: Job['run'], interval = HOUR): Job => ({ name, interval, isExclusive: true, run })
+const jobOf = (name: string, run: Job['run'], interval = HOUR): Job => ({ name, interval, run })
 
 /** Runs the job until `stop`, which waits for its end; notes what is measured. */
 function start(job: Job, { log = pino({ level: 'silent' }), lease = HOUR } = {}) {
@@ -67,7 +67,7 @@ t.test('a job runs at its interval, and what it did is logged and counted', asyn
     if (count === 3) third.resolve()
     return results[count - 1]
   }
-  const { stop, measured } = start(exclusive('counted', run, 10), { log: log('info') })
+  const { stop, measured } = start(jobOf('counted', run, 10), { log: log('info') })
   t.match(await line(0), { level: 30, job: 'counted', found: 1, msg: 'job done' })
   t.match(await line(1), { job: 'counted', found: 3, msg: 'job done' }, 'nothing is said where nothing was done')
   await third.promise
@@ -82,7 +82,7 @@ t.test('a failure is logged and counted, and the job tried again', async t => {
     if (fails) throw new Error('on purpose')
     return { mended: true }
   }
-  const { stop, measured } = start(exclusive('failing', run, 10), { log: log('info') })
+  const { stop, measured } = start(jobOf('failing', run, 10), { log: log('info') })
   for (const index of [0, 1]) {
     const failure = { level: 40, job: 'failing', error: 'on purpose', msg: 'job failed; it will be tried again' }
     t.match(await line(index), failure)
@@ -113,21 +113,11 @@ t.test('whoever does not get the job does nothing', async t => {
   const lease = await takeLease(db, 'taken', HOUR)
   const { log, line } = createLog()
   const run = async () => void t.fail('it was run') as undefined
-  const { stop, measured } = start(exclusive('taken', run), { log: log('debug') })
+  const { stop, measured } = start(jobOf('taken', run), { log: log('debug') })
   t.match(await line(0), { job: 'taken', msg: 'job not run: another replica has it, or it is not due' })
   await stop()
   t.same(measured, [])
   await lease?.end(0)
-})
-
-t.test('a job that needs no lease takes none', async t => {
-  const ran = Promise.withResolvers<void>()
-  const run = async () => ran.resolve() as undefined
-  const { stop, measured } = start({ name: 'shared', interval: HOUR, isExclusive: false, run })
-  await ran.promise
-  await stop()
-  t.same(measured, [['shared', 'succeeded']])
-  t.equal(await timeOf('shared'), undefined)
 })
 
 t.test('the lease is extended as long as the job works, and then ends with the interval', async t => {
@@ -142,7 +132,7 @@ t.test('the lease is extended as long as the job works, and then ends with the i
     return { long: true }
   }
   const { log, line } = createLog()
-  const { stop } = start(exclusive('long', run), { lease: 300, log: log('info') })
+  const { stop } = start(jobOf('long', run), { lease: 300, log: log('info') })
   await worked.promise
   t.same([...ends], [...ends].toSorted(), 'each time later')
   await line(0)
@@ -158,7 +148,7 @@ t.test('whoever has lost the lease stops, and leaves the job to the one who has 
     return undefined
   }
   const { log, line } = createLog()
-  const { stop, measured } = start(exclusive('lost', run), { lease: 30, log: log('info') })
+  const { stop, measured } = start(jobOf('lost', run), { lease: 30, log: log('info') })
   t.match(await line(0), { job: 'lost', error: 'another replica has taken the job' })
   await stop()
   t.same(measured, [['lost', 'failed']])
@@ -175,7 +165,7 @@ t.test('a stop ends the work in progress and waits for it; another replica may g
     order.push('the work ends')
     return undefined
   }
-  const { stop } = start(exclusive('stopped', run))
+  const { stop } = start(jobOf('stopped', run))
   await started.promise
   await stop()
   order.push('the stop ends')
@@ -187,7 +177,7 @@ t.test('a stop ends the work in progress and waits for it; another replica may g
 
 t.test('after the signal nothing begins', async t => {
   const run = async () => void t.fail('it was run') as undefined
-  await runPeriodically(exclusive('late', run), {
+  await runPeriodically(jobOf('late', run), {
     db,
     log: silent,
     metrics: undefined,
@@ -204,7 +194,7 @@ t.test('a database that fails meanwhile ends a run, and the job goes on once its
     await db.schema.alterTable('job').renameTo('no_job').execute()
     throw new Error('on purpose')
   }
-  const { stop } = start(exclusive('away', run, 10), { lease: 300, log: log('debug') })
+  const { stop } = start(jobOf('away', run, 10), { lease: 300, log: log('debug') })
   t.match(await line(0), { job: 'away', error: 'on purpose' })
   fails = false
   t.match(await line(1), { job: 'away', error: /job/, msg: 'job failed; it will be tried again' })
