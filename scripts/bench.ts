@@ -13,8 +13,6 @@
  */
 import { totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
-import { startCluster } from '../test/helper/cluster.ts'
-import type { Teardown } from '../test/helper/service.ts'
 import { measureOneUser } from './bench/embedded-scale.ts'
 import { measureNeighbours } from './bench/neighbours.ts'
 import { type BenchOptions, comparePeers, guardCost } from './bench/peers.ts'
@@ -22,7 +20,9 @@ import { measureProcesses } from './bench/processes.ts'
 import { measureScale } from './bench/scale.ts'
 import { soak } from './bench/soak.ts'
 import { measureStart } from './bench/start.ts'
-import { heedSignals } from './interrupt.ts'
+import { startCluster } from './support/cluster.ts'
+import { heedSignals } from './support/interrupt.ts'
+import type { Teardown } from './support/service.ts'
 
 interface Mode {
   /** Prints what came out; false where it is not as it should be. */

@@ -11,9 +11,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SignJWT } from 'jose'
 import { parse, stringify } from 'yaml'
-import { startCluster } from '../test/helper/cluster.ts'
-import { exitCode, heedSignals } from './interrupt.ts'
-import { startServer } from './server.ts'
+import { startCluster } from './support/cluster.ts'
+import { exitCode, heedSignals } from './support/interrupt.ts'
+import { startServer } from './support/server.ts'
 
 const SCHEMATHESIS = 'schemathesis==4.32.5'
 

@@ -2,8 +2,8 @@
 import { strict } from 'node:assert'
 import { type Kysely, sql } from 'kysely'
 import type { Tables } from '../src/database/tables.ts'
-import { startService, type Test, temporaryFolder } from '../test/helper/service.ts'
-import { collectStatements, explain, seed } from '../test/helper/statements.ts'
+import { startService, type Test, temporaryFolder } from './support/service.ts'
+import { collectStatements, explain, seed } from './support/statements.ts'
 
 /** The page, from an embedded database that is new. */
 export async function queriesPage(): Promise<string> {

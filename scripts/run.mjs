@@ -1,11 +1,11 @@
 /**
- * `node scripts/run.mjs <name> [arguments]`: runs `scripts/<name>.ts`, or says which Node is needed instead of failing on TypeScript.
- * JavaScript that any Node reads.
+ * `node scripts/run.mjs <file> [arguments]`: runs a TypeScript file of the project, or says which Node is needed instead of failing on
+ * its syntax. JavaScript that any Node reads.
  */
 import { fileURLToPath } from 'node:url'
 import './require-node.mjs'
 
-const [node, , name, ...rest] = process.argv
-const script = new URL(`${name}.ts`, import.meta.url)
+const [node, , file, ...rest] = process.argv
+const script = new URL(`../${file}`, import.meta.url)
 process.argv = [node, fileURLToPath(script), ...rest]
 await import(script.href)

@@ -9,9 +9,9 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { migrateUp } from '../src/database/migrate.ts'
 import { openDatabase } from '../src/database/open.ts'
-import { startCluster } from '../test/helper/cluster.ts'
-import { reportCoverage } from '../test/helper/coverage.ts'
-import { exitCode, heedSignals } from './interrupt.ts'
+import { startCluster } from './support/cluster.ts'
+import { reportCoverage } from './support/coverage.ts'
+import { exitCode, heedSignals } from './support/interrupt.ts'
 
 const files = process.argv.slice(2).filter(argument => argument !== '--postgres')
 const interrupted = heedSignals()

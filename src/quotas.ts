@@ -1,5 +1,5 @@
 /** How much each user may keep; what is counted is in the row of the user's counter. */
-import { Problem } from './problem.ts'
+import { Problem } from './contract/problem.ts'
 
 export interface Quotas {
   /** Live tasks. */

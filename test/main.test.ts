@@ -9,13 +9,13 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { sql } from 'kysely'
 import t from 'tap'
+import { environment, failMain, runMain, untilHealthy } from '../scripts/support/process.ts'
+import { client, onPostgres, ownDatabase, randomUser, silent, temporaryFolder } from '../scripts/support/service.ts'
 import { lockFolder } from '../src/database/lock.ts'
 import { openDatabase } from '../src/database/open.ts'
-import { bearer, secret, startIssuer } from './helper/issuer.ts'
-import { environment, failMain, runMain, untilHealthy } from './helper/process.ts'
-import { client, onPostgres, ownDatabase, randomUser, silent, temporaryFolder } from './helper/service.ts'
+import { bearer, secret, startIssuer } from './support/issuer.ts'
 
-const tokenScript = fileURLToPath(new URL('../scripts/token.ts', import.meta.url))
+const tokenScript = fileURLToPath(new URL('../src/commands/token.ts', import.meta.url))
 
 /** Whether a line warns of this machine's Node, which it may or may not. */
 const isAboutNode = ({ msg }: { msg?: string }) => msg?.startsWith('Node ') === true

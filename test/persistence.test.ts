@@ -1,7 +1,7 @@
 /** Tasks survive restarts, crashes and deployments: what was acknowledged is there afterwards. */
 import t from 'tap'
-import { environment, type Running, runMain, untilHealthy } from './helper/process.ts'
-import { client, ownDatabase, randomUser, type Task } from './helper/service.ts'
+import { environment, type Running, runMain, untilHealthy } from '../scripts/support/process.ts'
+import { client, ownDatabase, randomUser, type Task } from '../scripts/support/service.ts'
 
 /** Reads all of a user's tasks, oldest first. */
 async function all(running: Running, user: string): Promise<Task[]> {

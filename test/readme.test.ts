@@ -3,8 +3,8 @@ import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { contract } from './helper/contract.ts'
-import { randomUser, startService } from './helper/service.ts'
+import { contract } from '../scripts/support/contract.ts'
+import { randomUser, startService } from '../scripts/support/service.ts'
 
 const run = promisify(execFile)
 const hasCurl = await run('curl', ['--version']).then(

@@ -8,10 +8,10 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { environment, runMain, startMain, untilHealthy } from '../scripts/support/process.ts'
+import { startProxy } from '../scripts/support/proxy.ts'
+import { onPostgres, ownDatabase, randomUser, temporaryFolder } from '../scripts/support/service.ts'
 import { lockFolder } from '../src/database/lock.ts'
-import { environment, runMain, startMain, untilHealthy } from './helper/process.ts'
-import { startProxy } from './helper/proxy.ts'
-import { onPostgres, ownDatabase, randomUser, temporaryFolder } from './helper/service.ts'
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   t.test(`${signal} finishes what is in flight and ends with 0`, async t => {

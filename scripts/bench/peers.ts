@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import pg from 'pg'
-import type { Teardown } from '../../test/helper/service.ts'
+import type { Teardown } from '../support/service.ts'
 import { type Measurement, measure, type Operation, operations, TASKS_EACH, taskOf, USERS, userOf } from './load.ts'
 import { type Contender, contenders, type Name, names, type Server, startContender } from './servers.ts'
 import { cpuSeconds, peakMemory } from './usage.ts'

@@ -1,6 +1,6 @@
 /** What a second process on the same port adds, in requests that never reach the database: those that the contract refuses. */
 import autocannon from 'autocannon'
-import { randomUser, type Teardown } from '../../test/helper/service.ts'
+import { randomUser, type Teardown } from '../support/service.ts'
 import { CONNECTIONS } from './load.ts'
 import { type BenchOptions, median } from './peers.ts'
 import { freePort, startContender } from './servers.ts'

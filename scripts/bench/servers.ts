@@ -6,8 +6,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { SignJWT } from 'jose'
-import type { Teardown } from '../../test/helper/service.ts'
-import { startArguments } from '../server.ts'
+import { startArguments } from '../support/server.ts'
+import type { Teardown } from '../support/service.ts'
 import { type Operation, USERS, userOf } from './load.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))

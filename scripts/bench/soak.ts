@@ -1,5 +1,5 @@
 /** Whether the memory of the service grows while it is used: a mixed load for minutes, and what is resident meanwhile. */
-import type { Teardown } from '../../test/helper/service.ts'
+import type { Teardown } from '../support/service.ts'
 import { measure, operations } from './load.ts'
 import { type BenchOptions, median, seed } from './peers.ts'
 import { startContender } from './servers.ts'

@@ -1,8 +1,8 @@
 /** How long it takes from `npm start`'s command to a healthy service. */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Teardown, temporaryFolder } from '../../test/helper/service.ts'
-import { startServer } from '../server.ts'
+import { startServer } from '../support/server.ts'
+import { type Teardown, temporaryFolder } from '../support/service.ts'
 import { type BenchOptions, median } from './peers.ts'
 
 /** Measures, prints, and says whether all of them were in time. */

@@ -1,9 +1,9 @@
 /** What can happen to a PostgreSQL, to the network and to the servers. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import type { Cluster } from '../../test/helper/cluster.ts'
-import type { Wire } from '../../test/helper/wire.ts'
-import type { Server } from '../server.ts'
+import type { Cluster } from '../support/cluster.ts'
+import type { Server } from '../support/server.ts'
+import type { Wire } from '../support/wire.ts'
 import type { Random } from './random.ts'
 
 export interface Surroundings {

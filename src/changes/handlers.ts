@@ -1,7 +1,8 @@
 /** The change feed: what a client has to learn since it last asked. */
+
+import { Problem } from '../contract/problem.ts'
 import type { Handler } from '../contract/types.ts'
 import { validationFailed } from '../contract/validate.ts'
-import { Problem } from '../problem.ts'
 import type { Task } from '../tasks/columns.ts'
 import { cutPage } from '../tasks/page.ts'
 import * as changes from './queries.ts'

@@ -1,6 +1,6 @@
 /** How the text of a variable becomes a value. Each function throws a sentence that starts with "must". */
 import ipaddr from 'ipaddr.js'
-import { isTrustworthy } from '../issuer-keys.ts'
+import { isTrustworthy } from '../auth/issuer-keys.ts'
 
 export const text = (value: string) => value
 

@@ -1,6 +1,6 @@
 /** Reads the environment and `.env`. Nothing else in `src/` reads process.env. */
 import { existsSync } from 'node:fs'
-import { StartError } from '../start-error.ts'
+import { StartError } from '../process/start-error.ts'
 import { hasIssuer } from './authentication.ts'
 import { type Config, variables } from './variables.ts'
 

@@ -1,7 +1,8 @@
 /** What is safe to start with. */
-import { isLoopback } from '../loopback.ts'
-import { StartError } from '../start-error.ts'
+
+import { StartError } from '../process/start-error.ts'
 import { hasAuthentication, hasIssuer } from './authentication.ts'
+import { isLoopback } from './loopback.ts'
 import type { Config } from './variables.ts'
 
 /**

@@ -1,9 +1,9 @@
 /** What the contract asks of a handler, derived from the generated types: what it gets and what it may answer. */
 import type { Kysely } from 'kysely'
 import type { Tables } from '../database/tables.ts'
-import type { Problem } from '../problem.ts'
 import type { Quotas } from '../quotas.ts'
 import type { defaults, operations } from './openapi.gen.ts'
+import type { Problem } from './problem.ts'
 
 export type OperationId = keyof operations
 

@@ -1,8 +1,8 @@
 /** A request against its operation's compiled validators: every broken rule at once, each as a sentence. */
 import type { ErrorObject, ValidateFunction } from 'ajv'
 import ucs2length from 'ajv/dist/runtime/ucs2length.js'
-import { Problem, type ValidationError } from '../problem.ts'
 import type { Document, Operation, Schema } from './load.ts'
+import { Problem, type ValidationError } from './problem.ts'
 import { WELL_FORMED } from './well-formed.ts'
 
 type Raw = Record<string, unknown>

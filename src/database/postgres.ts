@@ -2,7 +2,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { type CompiledQuery, Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
-import { StartError } from '../start-error.ts'
+import { StartError } from '../process/start-error.ts'
 import { CONNECT_TIMEOUT, connectPipeline, POOL_DEFAULTS, QUERY_TIMEOUT, SERVER_TIMEOUTS } from './connection.ts'
 import { SharingDialect } from './dialect.ts'
 import { breaksConnection } from './errors.ts'

@@ -1,6 +1,6 @@
 /** Several statements that happen together or not at all, also inside of a transaction that does more. */
 import { type Kysely, sql } from 'kysely'
-import { Problem } from '../problem.ts'
+import { Problem } from '../contract/problem.ts'
 import type { Tables } from './tables.ts'
 
 /** Runs `work`; where it answers with a problem, nothing of what it wrote stays, and the problem is returned. */

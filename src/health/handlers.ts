@@ -1,7 +1,8 @@
 /** Health: may traffic come, and is the process alive. */
+
+import { databaseUnavailable } from '../contract/problem.ts'
 import type { Handler, Input, Output } from '../contract/types.ts'
 import { isUnavailable } from '../database/errors.ts'
-import { databaseUnavailable } from '../problem.ts'
 import * as health from './queries.ts'
 
 type Db = Input<'getHealth'>['db']

@@ -4,8 +4,8 @@
  */
 import { createHash } from 'node:crypto'
 import type { Kysely } from 'kysely'
+import { Problem } from '../contract/problem.ts'
 import type { Tables } from '../database/tables.ts'
-import { Problem } from '../problem.ts'
 import { tooLargeToKeep, tooManyKeyBytes } from '../quotas.ts'
 import * as keys from './queries.ts'
 

@@ -4,7 +4,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Kysely } from 'kysely'
 import { describeError } from '../database/errors.ts'
 import type { Tables } from '../database/tables.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Metrics } from '../process/metrics.ts'
 import { takeLease } from './lease.ts'
 
 export interface Job {

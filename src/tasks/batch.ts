@@ -1,8 +1,8 @@
 /** batchTasks: several writes in one transaction, each as the operation of its name would do it. */
 import type { components } from '../contract/openapi.gen.ts'
+import { Problem } from '../contract/problem.ts'
 import type { Handler, Input } from '../contract/types.ts'
 import { allOrNothing } from '../database/transaction.ts'
-import { Problem } from '../problem.ts'
 import { lock } from './bulk-queries.ts'
 import { completeTask, createTask, deleteTask, updateTask } from './handlers.ts'
 

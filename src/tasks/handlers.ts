@@ -1,8 +1,9 @@
 /** What each operation on tasks does. */
+
+import { Problem } from '../contract/problem.ts'
 import type { Handler, Input } from '../contract/types.ts'
 import { validationFailed } from '../contract/validate.ts'
 import { createEpoch } from '../database/epoch.ts'
-import { Problem } from '../problem.ts'
 import { tooManyTasks } from '../quotas.ts'
 import * as bulk from './bulk-queries.ts'
 import type { Task } from './columns.ts'

@@ -2,9 +2,9 @@
 
 import t from 'tap'
 import { parse } from 'yaml'
+import { contract } from '../../scripts/support/contract.ts'
+import { randomUser, startService, type Task } from '../../scripts/support/service.ts'
 import * as tokens from '../../src/changes/token.ts'
-import { contract } from '../helper/contract.ts'
-import { randomUser, startService, type Task } from '../helper/service.ts'
 
 const { call, create, database } = await startService(t)
 

@@ -1,8 +1,8 @@
 /** 400: every broken rule at once, each with its place, its code and a sentence. */
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { operations } from '../helper/contract.ts'
-import { randomUser, startService } from '../helper/service.ts'
+import { operations } from '../../scripts/support/contract.ts'
+import { randomUser, startService } from '../../scripts/support/service.ts'
 
 const { call, create, origin, send } = await startService(t)
 

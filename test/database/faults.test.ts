@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import pg from 'pg'
 import t from 'tap'
-import { findBinaries, startCluster } from '../helper/cluster.ts'
-import { operations, requestTo } from '../helper/contract.ts'
-import { untilHealthy } from '../helper/process.ts'
-import { onPostgres, randomUser, type Service, startService } from '../helper/service.ts'
+import { findBinaries, startCluster } from '../../scripts/support/cluster.ts'
+import { operations, requestTo } from '../../scripts/support/contract.ts'
+import { untilHealthy } from '../../scripts/support/process.ts'
+import { onPostgres, randomUser, type Service, startService } from '../../scripts/support/service.ts'
 
 if (!onPostgres || (findBinaries() === undefined && !process.env.CI)) {
   t.pass('these need the binaries of PostgreSQL; `npm run test:postgres` has them')

@@ -3,12 +3,12 @@ import { randomUUID } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import t from 'tap'
+import { environment, runMain, untilHealthy } from '../../scripts/support/process.ts'
+import { client, onPostgres, ownDatabase, randomUser, silent } from '../../scripts/support/service.ts'
 import { migrateDown, migrateUp, migrationStatus, requireVersion } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/open.ts'
 import type { Tables } from '../../src/database/tables.ts'
-import { untilWaiting } from '../helper/locks.ts'
-import { environment, runMain, untilHealthy } from '../helper/process.ts'
-import { client, onPostgres, ownDatabase, randomUser, silent } from '../helper/service.ts'
+import { untilWaiting } from '../support/locks.ts'
 
 /** Opens a database of the test's own and empties it. */
 async function emptyDatabase(test: Parameters<typeof ownDatabase>[0]) {

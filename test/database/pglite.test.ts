@@ -4,13 +4,13 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import t from 'tap'
+import { silent, temporaryFolder } from '../../scripts/support/service.ts'
 import { migrateUp } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/open.ts'
 import { openPGlite } from '../../src/database/pglite.ts'
 import type { Tables } from '../../src/database/tables.ts'
-import { StartError } from '../../src/start-error.ts'
-import { createLog } from '../helper/log.ts'
-import { silent, temporaryFolder } from '../helper/service.ts'
+import { StartError } from '../../src/process/start-error.ts'
+import { createLog } from '../support/log.ts'
 
 const open = (dataDir: string) => openDatabase({ databaseUrl: undefined, dataDir, poolSize: 3 }, silent)
 

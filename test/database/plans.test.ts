@@ -2,6 +2,15 @@
 import { randomUUID } from 'node:crypto'
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import t from 'tap'
+import { onPostgres, ownDatabase, randomUser, silent, startService } from '../../scripts/support/service.ts'
+import {
+  collectStatements,
+  measureReading,
+  planModes,
+  prepareStatements,
+  type Reading,
+  sorts,
+} from '../../scripts/support/statements.ts'
 import * as changes from '../../src/changes/queries.ts'
 import { openDatabase } from '../../src/database/open.ts'
 import type { Tables } from '../../src/database/tables.ts'
@@ -15,15 +24,6 @@ import { list } from '../../src/tasks/list-queries.ts'
 import * as tasks from '../../src/tasks/queries.ts'
 import { type Sort, TRASH_ORDER } from '../../src/tasks/sorts.ts'
 import * as users from '../../src/users/queries.ts'
-import { onPostgres, ownDatabase, randomUser, silent, startService } from '../helper/service.ts'
-import {
-  collectStatements,
-  measureReading,
-  planModes,
-  prepareStatements,
-  type Reading,
-  sorts,
-} from '../helper/statements.ts'
 
 /** What the one user has who has most of everything. PGlite takes ten times as long to load it. */
 const LIVE = 100_000

@@ -1,10 +1,18 @@
 /** What is particular to PostgreSQL behind a network: one that is not there yet, or goes away, or will never do. */
 import { sql } from 'kysely'
 import t from 'tap'
+import { failMain, type Running, runMain, untilHealthy } from '../../scripts/support/process.ts'
+import {
+  client,
+  onPostgres,
+  ownDatabase,
+  randomUser,
+  type Service,
+  silent,
+  type Test,
+} from '../../scripts/support/service.ts'
+import { layWire, type Wire } from '../../scripts/support/wire.ts'
 import { type Database, openDatabase } from '../../src/database/open.ts'
-import { failMain, type Running, runMain, untilHealthy } from '../helper/process.ts'
-import { client, onPostgres, ownDatabase, randomUser, type Service, silent, type Test } from '../helper/service.ts'
-import { layWire, type Wire } from '../helper/wire.ts'
 
 const isWaiting = (line: Record<string, unknown>) => line.msg === 'the database is not there yet; waiting for it'
 

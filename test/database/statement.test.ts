@@ -1,8 +1,8 @@
 /** What a statement refuses. */
 import { sql } from 'kysely'
 import t from 'tap'
+import { startService } from '../../scripts/support/service.ts'
 import { type Places, read } from '../../src/database/statement.ts'
-import { startService } from '../helper/service.ts'
 
 const { database } = await startService(t)
 

@@ -1,9 +1,9 @@
 /** Values as they leave the drivers. */
 import { sql } from 'kysely'
 import t from 'tap'
+import { ownDatabase, silent, startService } from '../../scripts/support/service.ts'
 import { openDatabase } from '../../src/database/open.ts'
 import { timestamp } from '../../src/database/values.ts'
-import { ownDatabase, silent, startService } from '../helper/service.ts'
 
 const { database } = await startService(t)
 

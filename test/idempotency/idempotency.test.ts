@@ -1,10 +1,10 @@
 /** Idempotency-Key: every write can be repeated, and happens once. */
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { operations, requestTo } from '../helper/contract.ts'
-import { troubleKeys } from '../helper/keys.ts'
-import { environment, runMain, untilHealthy } from '../helper/process.ts'
-import { client, onPostgres, ownDatabase, randomUser, startService, type Task } from '../helper/service.ts'
+import { operations, requestTo } from '../../scripts/support/contract.ts'
+import { environment, runMain, untilHealthy } from '../../scripts/support/process.ts'
+import { client, onPostgres, ownDatabase, randomUser, startService, type Task } from '../../scripts/support/service.ts'
+import { troubleKeys } from '../support/keys.ts'
 
 const LIFETIME = 3_600_000
 const { call, create, database } = await startService(t, { retention: { tombstones: LIFETIME, keys: LIFETIME } })

@@ -2,12 +2,12 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import t from 'tap'
+import { onPostgres, ownDatabase, randomUser, silent, startService, type Task } from '../../scripts/support/service.ts'
 import { find, take } from '../../src/idempotency/queries.ts'
 import { purge, purgeJob } from '../../src/jobs/purge.ts'
 import * as queries from '../../src/jobs/purge-queries.ts'
-import { untilWaiting } from '../helper/locks.ts'
-import { createLog } from '../helper/log.ts'
-import { onPostgres, ownDatabase, randomUser, silent, startService, type Task } from '../helper/service.ts'
+import { untilWaiting } from '../support/locks.ts'
+import { createLog } from '../support/log.ts'
 
 const HOUR = 3_600_000
 const retention = { tombstones: 24 * HOUR, keys: HOUR }

@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import t from 'tap'
+import { ownDatabase, silent } from '../../scripts/support/service.ts'
 import { openDatabase } from '../../src/database/open.ts'
 import { takeLease } from '../../src/jobs/lease.ts'
 import { type Job, retryDelay, runPeriodically } from '../../src/jobs/runner.ts'
-import { createLog } from '../helper/log.ts'
-import { ownDatabase, silent } from '../helper/service.ts'
+import { createLog } from '../support/log.ts'
 
 const HOUR = 3_600_000
 

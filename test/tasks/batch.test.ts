@@ -1,8 +1,8 @@
 /** batchTasks: several writes, all or nothing. */
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { contract } from '../helper/contract.ts'
-import { randomUser, startService, type Task } from '../helper/service.ts'
+import { contract } from '../../scripts/support/contract.ts'
+import { randomUser, startService, type Task } from '../../scripts/support/service.ts'
 
 const { call, create, origin } = await startService(t)
 

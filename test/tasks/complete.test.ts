@@ -1,6 +1,6 @@
 /** completeTask and the completion workflow */
 import t from 'tap'
-import { randomUser, startService } from '../helper/service.ts'
+import { randomUser, startService } from '../../scripts/support/service.ts'
 
 const { call, create } = await startService(t)
 

@@ -1,8 +1,8 @@
 /** If-Match and If-None-Match: 304, 412, and one winner among many. */
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { operations, requestTo } from '../helper/contract.ts'
-import { randomUser, startService, type Task } from '../helper/service.ts'
+import { operations, requestTo } from '../../scripts/support/contract.ts'
+import { randomUser, startService, type Task } from '../../scripts/support/service.ts'
 
 const { call, create } = await startService(t)
 

@@ -1,7 +1,7 @@
 /** createTask, getTask, replaceTask, updateTask, deleteTask */
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { randomUser, startService } from '../helper/service.ts'
+import { randomUser, startService } from '../../scripts/support/service.ts'
 
 const { call, create } = await startService(t)
 

@@ -1,7 +1,7 @@
 /** listTasks: order, filter, pages */
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { type Answer, randomUser, startService, type Task } from '../helper/service.ts'
+import { type Answer, randomUser, startService, type Task } from '../../scripts/support/service.ts'
 
 const { call, create } = await startService(t)
 

@@ -1,8 +1,8 @@
 /** Concurrent updates of one task: each changes what it names, on top of what the others have written. */
 import t from 'tap'
+import { onPostgres, randomUser, startService } from '../../scripts/support/service.ts'
 import * as tasks from '../../src/tasks/queries.ts'
-import { untilWaiting } from '../helper/locks.ts'
-import { onPostgres, randomUser, startService } from '../helper/service.ts'
+import { untilWaiting } from '../support/locks.ts'
 
 const { call, create, database } = await startService(t)
 

@@ -1,7 +1,7 @@
 /** Pages end at 1 MiB of text, however many rows they may have. */
 import { sql } from 'kysely'
 import t from 'tap'
-import { type Answer, randomUser, startService } from '../helper/service.ts'
+import { type Answer, randomUser, startService } from '../../scripts/support/service.ts'
 
 const { call, create, database } = await startService(t)
 

@@ -1,7 +1,7 @@
 /** Property: paging loses no task and shows none twice, while others write. */
 import fc from 'fast-check'
 import t from 'tap'
-import { randomUser, startService, type Task } from '../helper/service.ts'
+import { randomUser, startService, type Task } from '../../scripts/support/service.ts'
 
 const { call, create } = await startService(t)
 

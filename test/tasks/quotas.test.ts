@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import t from 'tap'
-import { ownDatabase, randomUser, sharedDatabase, startService, type Task } from '../helper/service.ts'
+import { ownDatabase, randomUser, sharedDatabase, startService, type Task } from '../../scripts/support/service.ts'
 
 const KEY_BYTES = 5_000
 const config = await sharedDatabase(t)

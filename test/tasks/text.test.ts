@@ -1,8 +1,8 @@
 /** Text is stored exactly as sent, or refused. */
 import fc from 'fast-check'
 import t from 'tap'
-import { operations } from '../helper/contract.ts'
-import { randomUser, startService } from '../helper/service.ts'
+import { operations } from '../../scripts/support/contract.ts'
+import { randomUser, startService } from '../../scripts/support/service.ts'
 
 const { call, create, database, send } = await startService(t)
 

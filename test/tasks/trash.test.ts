@@ -2,10 +2,10 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import t from 'tap'
+import { contract } from '../../scripts/support/contract.ts'
+import { onPostgres, randomUser, startService, type Task } from '../../scripts/support/service.ts'
 import { removeAll } from '../../src/tasks/bulk-queries.ts'
-import { contract } from '../helper/contract.ts'
-import { untilWaiting } from '../helper/locks.ts'
-import { onPostgres, randomUser, startService, type Task } from '../helper/service.ts'
+import { untilWaiting } from '../support/locks.ts'
 
 const RETENTION = 3_600_000
 const { call, create, database } = await startService(t, { retention: { tombstones: RETENTION, keys: RETENTION } })

@@ -5,15 +5,22 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { sql } from 'kysely'
 import t from 'tap'
+import { findBinaries } from '../../scripts/support/cluster.ts'
+import { environment } from '../../scripts/support/process.ts'
+import {
+  ownDatabase,
+  randomUser,
+  type Service,
+  silent,
+  startService,
+  temporaryFolder,
+} from '../../scripts/support/service.ts'
 import { openDatabase } from '../../src/database/open.ts'
 import { renewEpochs } from '../../src/users/epoch.ts'
-import { findBinaries } from '../helper/cluster.ts'
-import { environment } from '../helper/process.ts'
-import { ownDatabase, randomUser, type Service, silent, startService, temporaryFolder } from '../helper/service.ts'
 
 const run = promisify(execFile)
 const { DATABASE_URL: _, ...inherited } = process.env
-const script = fileURLToPath(new URL('../../scripts/epoch.ts', import.meta.url))
+const script = fileURLToPath(new URL('../../src/commands/epoch.ts', import.meta.url))
 
 const tokenOf = async ({ call }: Pick<Service, 'call'>, user: string): Promise<string> =>
   (await call('GET', `/api/${user}/changes`)).body.next

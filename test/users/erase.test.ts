@@ -4,14 +4,14 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { sql } from 'kysely'
 import t from 'tap'
+import { environment } from '../../scripts/support/process.ts'
+import { onPostgres, ownDatabase, randomUser, startService, type Task } from '../../scripts/support/service.ts'
 import { erasePart } from '../../src/users/erase.ts'
-import { untilWaiting } from '../helper/locks.ts'
-import { environment } from '../helper/process.ts'
-import { onPostgres, ownDatabase, randomUser, startService, type Task } from '../helper/service.ts'
+import { untilWaiting } from '../support/locks.ts'
 
 const { DATABASE_URL: _, ...inherited } = process.env
 const config = await ownDatabase(t)
-const forget = fileURLToPath(new URL('../../scripts/forget.ts', import.meta.url))
+const forget = fileURLToPath(new URL('../../src/commands/forget.ts', import.meta.url))
 
 const service = await startService(t, { config })
 const { call, create } = service

@@ -1,0 +1,170 @@
+/**
+ * The public keys of a token issuer (JWKS, RFC 7517), found by OIDC discovery or at a URL of their own.
+ *
+ * jose's createRemoteJWKSet is not used: it forgets its keys when they are old and the issuer is down, and counts only
+ * successful fetches for its cooldown.
+ */
+import { type AsymmetricKeyDetails, createPublicKey } from 'node:crypto'
+import type { FastifyBaseLogger } from 'fastify'
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWK, type JWTVerifyGetKey, type LocalJWKSet } from 'jose'
+import { isLoopback } from '../config/loopback.ts'
+import { Problem } from '../contract/problem.ts'
+
+/** Milliseconds. */
+const COOLDOWN = 10_000
+const FIRST_COOLDOWN = 1_000
+const REFRESH_AFTER = 600_000
+const MAX_AGE = 86_400_000
+const FETCH_TIMEOUT = 5_000
+
+/** RFC 7518, 3.3. */
+const RSA_BITS = 2048
+
+export interface IssuerKeysOptions {
+  issuer: string | undefined
+  jwksUrl: string | undefined
+  /** For how many milliseconds keys are trusted after they were fetched. */
+  maxAge: number | undefined
+  /** Minimum number of milliseconds between two fetches for the same reason, once there are keys. */
+  cooldown: number | undefined
+  /** The time in milliseconds; of a clock that is never set back, or a fetch would be overdue and not made. */
+  now: (() => number) | undefined
+  /** The keys are not the same as before. */
+  onNewKeys: () => void
+  log: FastifyBaseLogger
+}
+
+export interface IssuerKeys {
+  /** Finds the key of a token. @throws Problem `keys_unavailable` where there are none that can be trusted */
+  find: JWTVerifyGetKey
+  /** For how many more milliseconds a token may be trusted that was verified with the present keys. */
+  trustedFor(): number
+}
+
+/**
+ * An unknown key id leads to a fetch, so that keys can be rotated; old keys are fetched again in the background, so that
+ * revoked ones disappear. While the issuer is unavailable, known keys stay in use until they are too old to be trusted.
+ */
+export function createIssuerKeys({
+  issuer,
+  jwksUrl,
+  maxAge = MAX_AGE,
+  cooldown = COOLDOWN,
+  now = performance.now.bind(performance),
+  onNewKeys,
+  log,
+}: IssuerKeysOptions): IssuerKeys {
+  // Soon enough that one failed fetch does not use up the time for which keys are trusted.
+  const refreshAfter = Math.min(REFRESH_AFTER, maxAge / 2)
+  let keys: LocalJWKSet | undefined
+  /** What `keys` were made of. */
+  let source: string | undefined
+  let fetchedAt = Number.NEGATIVE_INFINITY
+  /** The last fetch because of the keys' age, and because of an unknown key: callers can bring about only the latter. */
+  const attemptedAt = { age: Number.NEGATIVE_INFINITY, unknownKey: Number.NEGATIVE_INFINITY }
+  let attempt: Promise<void> | undefined
+  let failing = false
+
+  const trustedFor = () => fetchedAt + maxAge - now()
+
+  /** Fetches the keys, unless that was tried a moment ago; failures are logged once and leave the keys as they are. */
+  async function refresh(reason: keyof typeof attemptedAt): Promise<void> {
+    if (attempt !== undefined) return attempt
+    if (now() - attemptedAt[reason] < (keys === undefined ? FIRST_COOLDOWN : cooldown)) return
+    attemptedAt[reason] = now()
+    attempt = load()
+    await attempt
+    attempt = undefined
+  }
+
+  /** A key that is too weak or malformed would fail every request that names it, and anyone may name it. */
+  function isUsable(key: JWK): boolean {
+    try {
+      const { modulusLength = RSA_BITS } = createPublicKey({ key, format: 'jwk' })
+        .asymmetricKeyDetails as AsymmetricKeyDetails
+      if (modulusLength < RSA_BITS) throw new Error(`it has ${modulusLength} bits, and ${RSA_BITS} are needed`)
+      return true
+    } catch (error) {
+      log.warn({ err: error, kid: key.kid }, 'a key of the token issuer cannot be used')
+      return false
+    }
+  }
+
+  async function load(): Promise<void> {
+    try {
+      const fetched = await fetchKeys(issuer, jwksUrl)
+      const text = JSON.stringify(fetched)
+      // Callers can bring about a fetch: as long as the keys are the same, nothing has to be verified again for it.
+      if (keys === undefined || text !== source) {
+        keys = createLocalJWKSet({ keys: createLocalJWKSet(fetched).jwks().keys.filter(isUsable) })
+        source = text
+        onNewKeys()
+      }
+      fetchedAt = now()
+      if (failing) log.info("the token issuer's keys are available again")
+      failing = false
+    } catch (error) {
+      if (!failing) log.warn({ err: error }, "the token issuer's keys cannot be fetched")
+      failing = true
+    }
+  }
+
+  /** The keys, where they can be trusted. */
+  async function current(): Promise<LocalJWKSet> {
+    if (keys !== undefined && trustedFor() <= 0) {
+      keys = undefined
+      await refresh('age')
+      if (keys === undefined) {
+        log.error("the token issuer's keys are too old to be trusted (AUTH_KEYS_MAX_AGE): requests are refused")
+      }
+    }
+    if (keys === undefined) await refresh('age')
+    else if (now() - fetchedAt > refreshAfter) void refresh('age')
+    if (keys !== undefined) return keys
+    throw new Problem('keys_unavailable', "The token issuer's keys are not available at the moment. Try again later.", {
+      headers: { 'retry-after': '1' },
+    })
+  }
+
+  // An issuer that cannot be reached is reported at start and not with the first request.
+  void refresh('age')
+  return {
+    async find(header, token) {
+      const known = await current()
+      try {
+        return await known(header, token)
+      } catch (error) {
+        if (!(error instanceof errors.JWKSNoMatchingKey)) throw error
+        await refresh('unknownKey')
+        return (await current())(header, token)
+      }
+    },
+    trustedFor,
+  }
+}
+
+async function fetchKeys(issuer: string | undefined, jwksUrl: string | undefined): Promise<JSONWebKeySet> {
+  return (await fetchJson(jwksUrl ?? (await discover(issuer as string)))) as JSONWebKeySet
+}
+
+/** OpenID Connect Discovery 1.0, section 4: the metadata must name the issuer that was asked. */
+async function discover(issuer: string): Promise<string> {
+  const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+  const { issuer: named, jwks_uri } = (await fetchJson(url)) as { issuer: unknown; jwks_uri: unknown }
+  if (named !== issuer)
+    throw new Error(`${url} is of the issuer ${JSON.stringify(named)} and not of ${JSON.stringify(issuer)}`)
+  if (!isTrustworthy(String(jwks_uri))) throw new Error(`${url} names keys that do not come over HTTPS`)
+  return String(jwks_uri)
+}
+
+/** Keys that came over plain HTTP could be anybody's; this machine's own issuer is for trying things out. */
+export function isTrustworthy(text: string): boolean {
+  const url = URL.parse(text)
+  return url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))
+}
+
+async function fetchJson(url: string): Promise<unknown> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(FETCH_TIMEOUT), redirect: 'error' })
+  if (!response.ok) throw new Error(`${url} returned ${response.status}`)
+  return response.json()
+}

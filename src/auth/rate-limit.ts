@@ -1,0 +1,87 @@
+/** How often somebody may: fixed windows of a minute, counted in this process (each replica counts for itself). */
+import { Problem } from '../contract/problem.ts'
+
+/** Seconds. */
+const WINDOW = 60
+
+/**
+ * Maximum number of keys in one generation. Beyond it the oldest keys are forgotten early and start over: an attacker with
+ * that many addresses never reaches the limit of any of them anyway, but must not use up the memory.
+ */
+const CAPACITY = 100_000
+
+export interface RateLimit {
+  /**
+   * Counts `cost` requests of `key`, one unless it is given, and returns the response headers that tell where the limit stands
+   * (draft-ietf-httpapi-ratelimit-headers).
+   * @throws Problem `rate_limited` where that was one too many
+   */
+  count(key: string, cost?: number): Record<string, string>
+  /** How many a minute. */
+  readonly limit: number
+  /** @throws Problem `rate_limited` where `key` has none left; counts nothing */
+  check(key: string): void
+  /** Whether anybody was counted lately: where nobody was, nobody can have none left. */
+  readonly isInUse: boolean
+}
+
+/** The requests of one key, in the window that began with the first of them. */
+interface Usage {
+  left: number
+  /** In milliseconds. */
+  endsAt: number
+}
+
+/**
+ * @param limit how many a minute
+ * @param now the time in milliseconds, from whenever on
+ */
+export function createRateLimit(name: string, limit: number, now = performance.now.bind(performance)): RateLimit {
+  // What is not used any more is forgotten with the older one of these.
+  let [recent, older] = [new Map<string, Usage>(), new Map<string, Usage>()]
+  let rotatesAt = 0
+  const policy = `"${name}";q=${limit};w=${WINDOW}`
+
+  /** Undefined where the key has no window now. */
+  function find(key: string, time: number): Usage | undefined {
+    if (time >= rotatesAt || recent.size >= CAPACITY) {
+      older = recent
+      recent = new Map()
+      rotatesAt = time + WINDOW * 1000
+    }
+    const usage = recent.get(key) ?? older.get(key)
+    return usage !== undefined && usage.endsAt > time ? usage : undefined
+  }
+
+  const headers = ({ left, endsAt }: Usage, time: number) => ({
+    'ratelimit-policy': policy,
+    ratelimit: `"${name}";r=${left};t=${Math.ceil((endsAt - time) / 1000)}`,
+  })
+
+  function refuse(usage: Usage, time: number): never {
+    const seconds = Math.ceil((usage.endsAt - time) / 1000)
+    throw new Problem('rate_limited', `There may be ${limit} in a minute. Try again in ${seconds} s.`, {
+      headers: { ...headers(usage, time), 'retry-after': `${seconds}` },
+    })
+  }
+
+  return {
+    get isInUse() {
+      return recent.size + older.size > 0
+    },
+    limit,
+    count(key, cost = 1) {
+      const time = now()
+      const usage = find(key, time) ?? { left: limit, endsAt: time + WINDOW * 1000 }
+      recent.set(key, usage)
+      if (usage.left < cost) refuse(usage, time)
+      usage.left -= cost
+      return headers(usage, time)
+    },
+    check(key) {
+      const time = now()
+      const usage = find(key, time)
+      if (usage?.left === 0) refuse(usage, time)
+    },
+  }
+}

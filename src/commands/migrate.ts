@@ -1,0 +1,26 @@
+/** `npm run migrate [-- up | down | status]`: the schema of the configured database; up is the default, down takes one migration back. */
+import type { Kysely } from 'kysely'
+import { migrateDown, migrateUp, migrationStatus } from '../database/migrate.ts'
+import type { Tables } from '../database/tables.ts'
+import { withDatabase } from './with-database.ts'
+
+const commands = {
+  up: async (db, quick) => report('done', await migrateUp(db, quick), 'The schema is up to date.'),
+  down: async (db, quick) => report('taken back', await migrateDown(db, quick), 'There is nothing to take back.'),
+  status: async db => {
+    for (const { name, executedAt } of await migrationStatus(db)) {
+      console.log(`${name}\t${executedAt?.toISOString() ?? 'pending'}`)
+    }
+  },
+} satisfies Record<string, (db: Kysely<Tables>, quick: Kysely<Tables>) => Promise<void>>
+
+function report(what: string, names: string[], nothing: string): void {
+  console.log(names.length === 0 ? nothing : names.map(name => `${name}\t${what}`).join('\n'))
+}
+
+const command = process.argv[2] ?? 'up'
+if (!Object.hasOwn(commands, command)) {
+  console.error(`There is no ${command}: use up, down or status.`)
+  process.exit(1)
+}
+await withDatabase(database => database.migrate(commands[command as keyof typeof commands]))

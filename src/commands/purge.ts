@@ -1,0 +1,14 @@
+/** `npm run purge`: deletes for good what is too old, now and to the end; what servers do by themselves, a little at a time. */
+import { retention } from '../config/storage.ts'
+import { describeError } from '../database/errors.ts'
+import { type Purged, purge } from '../jobs/purge.ts'
+import { withDatabase } from './with-database.ts'
+
+const report = ({ tombstones, keys }: Purged) => console.log(`${tombstones} tombstones and ${keys} keys purged`)
+
+await withDatabase(async ({ kysely }, config) => {
+  const onFailure = (error: unknown) => console.error(`A user's rows were not purged: ${describeError(error)}.`)
+  const purged = await purge(kysely, retention(config), { progress: report, onFailure })
+  report(purged)
+  if (purged.failed > 0) process.exitCode = 1
+})

@@ -1,0 +1,114 @@
+/** Problem details (RFC 9457): every error that leaves this service is made here. */
+import type { components } from './openapi.gen.ts'
+
+export type ProblemCode = components['schemas']['ProblemCode']
+export type ProblemBody = components['schemas']['Problem']
+export type ValidationError = components['schemas']['ValidationError']
+
+const kinds = {
+  validation_failed: { status: 400, title: 'The request breaks rules of the contract' },
+  malformed_json: { status: 400, title: 'The body is not JSON' },
+  malformed_request: { status: 400, title: 'The request is not well-formed HTTP' },
+  unauthenticated: { status: 401, title: 'A valid token is needed' },
+  forbidden: { status: 403, title: 'The token is not for this' },
+  route_not_found: { status: 404, title: 'Nothing is here' },
+  task_not_found: { status: 404, title: 'No such task' },
+  method_not_allowed: { status: 405, title: 'The method is not allowed here' },
+  not_acceptable: { status: 406, title: 'The wanted media type is not offered' },
+  request_timeout: { status: 408, title: 'The request took too long to arrive' },
+  id_taken: { status: 409, title: 'The id is taken' },
+  id_in_trash: { status: 409, title: 'The id is in the trash' },
+  quota_exceeded: { status: 409, title: 'The quota is exceeded' },
+  idempotency_key_in_use: { status: 409, title: 'The idempotency key is in use' },
+  idempotency_key_reused: { status: 422, title: 'The idempotency key was used for another request' },
+  sync_token_expired: { status: 410, title: 'The sync token is too old' },
+  precondition_failed: { status: 412, title: 'The task has changed' },
+  content_too_large: { status: 413, title: 'The body is too large' },
+  unsupported_media_type: { status: 415, title: "The body's media type is not supported" },
+  misdirected_request: { status: 421, title: 'The request is for another host' },
+  rate_limited: { status: 429, title: 'Too many requests' },
+  headers_too_large: { status: 431, title: 'The headers are too large' },
+  internal_error: { status: 500, title: 'Something went wrong here' },
+  database_unavailable: { status: 503, title: 'The database is not available' },
+  overloaded: { status: 503, title: 'Too much is going on' },
+  stopping: { status: 503, title: 'The service is stopping' },
+  keys_unavailable: { status: 503, title: 'Tokens cannot be checked' },
+} as const satisfies Record<ProblemCode, { status: number; title: string }>
+
+/** The media type of every problem. */
+export const PROBLEM_MEDIA_TYPE = 'application/problem+json'
+
+/**
+ * One problem, returned by handlers where it is an expected outcome and thrown elsewhere.
+ * Its `status` is a literal type, so that a handler can return only what its operation declares.
+ */
+export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
+  readonly code: Code
+  readonly status: (typeof kinds)[Code]['status']
+  readonly errors: ValidationError[] | undefined
+  readonly headers: Record<string, string>
+  /** Which item of a batch it is about, from 0. */
+  readonly index: number | undefined
+
+  /**
+   * @param detail what is wrong with this request and what to do about it, for people
+   * @param more.errors the broken rules, with `validation_failed`
+   * @param more.headers response headers that belong to the problem, such as Allow or Retry-After
+   * @param more.cause what was caught; it reaches the log, never the client
+   */
+  constructor(
+    code: Code,
+    detail: string,
+    more: { errors?: ValidationError[]; headers?: Record<string, string>; index?: number; cause?: unknown } = {},
+  ) {
+    super(detail, { cause: more.cause })
+    this.code = code
+    this.status = kinds[code].status
+    this.errors = more.errors
+    this.headers = more.headers ?? {}
+    this.index = more.index
+  }
+
+  /** The same problem, of an item of a batch; without the headers, which are about what the batch has undone. */
+  ofItem(index: number): Problem<Code> {
+    return new Problem(this.code, `Item ${index}: ${this.message}`, { index })
+  }
+
+  /** The body as the contract has it; `requestId` names the occurrence. */
+  body(requestId: string): ProblemBody {
+    return {
+      type: `/problems/${this.code}`,
+      title: kinds[this.code].title,
+      status: this.status,
+      detail: this.message,
+      instance: `/requests/${encodeURIComponent(requestId)}`,
+      code: this.code,
+      ...(this.index !== undefined && { index: this.index }),
+      ...(this.errors && { errors: this.errors }),
+    }
+  }
+}
+
+/** 503: the database cannot be reached or takes no writes; a client may try again after a second. */
+export const databaseUnavailable = (cause?: unknown): Problem<'database_unavailable'> =>
+  new Problem('database_unavailable', 'The database is not available at the moment. Try again later.', {
+    headers: { 'retry-after': '1' },
+    cause,
+  })
+
+/** 503: more is waiting than can be answered soon. */
+export const overloaded = (): Problem<'overloaded'> =>
+  new Problem('overloaded', 'More is asked for than can be done at the moment. Nothing was done; try again later.', {
+    headers: { 'retry-after': '1' },
+  })
+
+/** 404: no route is at the path. */
+export const routeNotFound = (): Problem<'route_not_found'> =>
+  new Problem('route_not_found', 'There is nothing at this path. The contract is at /openapi.yaml.')
+
+/** 421: the request is for a host other than this machine, which alone is served without authentication. */
+export const misdirected = (): Problem<'misdirected_request'> =>
+  new Problem(
+    'misdirected_request',
+    'Without authentication this server answers to localhost, 127.0.0.0/8 and [::1] only.',
+  )

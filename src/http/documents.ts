@@ -1,0 +1,102 @@
+/** The contract as documents: the file itself, the same as JSON and as OpenAPI 3.0, and a reference to try it in. */
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { extname } from 'node:path'
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
+import type { Contract } from '../contract/load.ts'
+import { refuseOtherMethods } from './routes.ts'
+
+/** Where the interactive reference is served. */
+export const DOCS_PATH = '/docs'
+
+/** What the reference's pages may load: their own files, the images within their style sheet, and the styles that their script sets. */
+const PAGE_POLICY = {
+  'default-src': "'self'",
+  'style-src': "'self' 'unsafe-inline'",
+  'img-src': "'self' data:",
+  'base-uri': "'none'",
+  'form-action': "'none'",
+  'frame-ancestors': "'none'",
+  'object-src': "'none'",
+}
+
+const MEDIA_TYPES: Record<string, string> = {
+  '.css': 'text/css; charset=utf-8',
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.json': 'application/json',
+  '.png': 'image/png',
+  '.svg': 'image/svg+xml',
+}
+
+/** Registers `/openapi.yaml`, `/openapi.json`, `/openapi-3.0.yaml` and `/docs`; `/` leads to the last. */
+export async function registerDocuments(app: FastifyInstance, contract: Contract): Promise<void> {
+  await app.register(swagger, { mode: 'static', specification: { document: contract.document as never } })
+  const yaml = serve('application/yaml', contract.yaml)
+  const json = serve('application/json', JSON.stringify(app.swagger()))
+  const documents = {
+    '/openapi.yaml': yaml,
+    '/openapi-3.0.yaml': serve('application/yaml', contract.yaml30),
+    '/openapi.json': json,
+  }
+  /**
+   * What the reference would open a file for, or make anew, for every request: a client that reads no responses could
+   * hold as many files open as it sends requests.
+   */
+  const fromMemory: Record<string, RouteHandlerMethod> = {
+    [`${DOCS_PATH}/static/*`]: await serveFolder(new URL('static/', import.meta.resolve('@fastify/swagger-ui'))),
+    [`${DOCS_PATH}/json`]: json,
+    [`${DOCS_PATH}/yaml`]: yaml,
+  }
+  // Fastify does not tell onRoute of the variant with a slash at the end.
+  const pages = new Set([`${DOCS_PATH}/`])
+  app.addHook('onRoute', route => {
+    // HEAD routes come on their own, after those of GET.
+    const isRead = [route.method].flat().some(method => method === 'GET' || method === 'HEAD')
+    if (!isRead || !route.url.startsWith(DOCS_PATH)) return
+    pages.add(route.url)
+    route.handler = fromMemory[route.url] ?? route.handler
+  })
+  await app.register(swaggerUi, { routePrefix: DOCS_PATH, staticCSP: PAGE_POLICY })
+  for (const url of pages) refuseOtherMethods(app, url, ['GET'])
+
+  for (const [url, handler] of Object.entries(documents)) {
+    app.get(url, handler)
+    refuseOtherMethods(app, url, ['GET'])
+  }
+  app.get('/', async (_request, reply) => reply.redirect(DOCS_PATH))
+  refuseOtherMethods(app, '/', ['GET'])
+}
+
+/**
+ * Serves the same bytes to everyone, or 304 to a client that has them already. Ranges and other conditions are ignored,
+ * as RFC 9110 allows: these are a few small files.
+ */
+function serve(mediaType: string, content: string | Buffer): RouteHandlerMethod {
+  const bytes = Buffer.from(content)
+  const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`
+  return async ({ headers }, reply) => {
+    reply.headers({ etag, 'cache-control': 'no-cache' })
+    if (matches(headers['if-none-match'], etag)) return reply.code(304).send()
+    return reply.header('content-type', mediaType).send(bytes)
+  }
+}
+
+/** The weak comparison that RFC 9110, 13.1.2 asks for: a proxy that compresses makes a tag weak. */
+const matches = (condition: string | undefined, etag: string) =>
+  condition?.split(',').some(tag => ['*', etag].includes(tag.trim().replace(/^W\//, ''))) === true
+
+/** Serves the files of a folder, which is read once, and by name only: no path leads anywhere else. */
+async function serveFolder(folder: URL): Promise<RouteHandlerMethod> {
+  const files = new Map<unknown, RouteHandlerMethod>()
+  for (const name of await readdir(folder)) {
+    const mediaType = MEDIA_TYPES[extname(name)]
+    if (mediaType !== undefined) files.set(name, serve(mediaType, await readFile(new URL(name, folder))))
+  }
+  return function (request: FastifyRequest, reply: FastifyReply) {
+    const file = files.get((request.params as Record<string, unknown>)['*'])
+    return file === undefined ? reply.callNotFound() : file.call(this, request, reply)
+  }
+}

@@ -1,0 +1,111 @@
+/** Metrics for Prometheus, on a port of their own: they are for operators and not for callers. */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@prometheus-io/client'
+import type { Logger } from 'pino'
+import type { PoolUsage } from '../database/store.ts'
+import type { CloseReason } from '../http/connections.ts'
+
+/** Seconds; from a read out of memory to what a timeout ends. */
+const DURATIONS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+/** Seconds; from a job that finds nothing to do to one that catches up after long. */
+const JOB_DURATIONS = [0.01, 0.1, 1, 10, 60, 600]
+
+export interface Metrics {
+  /** A request was answered; `operationId` is undefined for what is none of the contract's operations. */
+  answered(operationId: string | undefined, status: number, seconds: number): void
+  /** The database failed with this SQLSTATE or driver's code. */
+  databaseFailed(code: string): void
+  /** A connection was closed for one of the bounds on what connections may hold. */
+  connectionClosed(reason: CloseReason): void
+  /** A run of a job in the background has ended. */
+  jobFinished(job: string, outcome: 'succeeded' | 'failed', seconds: number): void
+  /** Serves `/metrics`, until the process ends; returns the URL. */
+  listen(host: string, port: number): Promise<string>
+}
+
+/** @param poolUsage what the connections to the database are doing; undefined where there is no pool */
+export function createMetrics(poolUsage: (() => PoolUsage) | undefined, log: Logger): Metrics {
+  const registry = new Registry()
+  // The process: memory, CPU, event loop, garbage collection.
+  collectDefaultMetrics({ register: registry })
+  const requests = new Histogram({
+    name: 'http_request_duration_seconds',
+    help: 'Requests by operation and status, and how long they took.',
+    labelNames: ['operation_id', 'status'],
+    buckets: DURATIONS,
+    registers: [registry],
+  })
+  const databaseErrors = new Counter({
+    name: 'database_errors_total',
+    help: 'Failures of the database that requests met, by SQLSTATE or code of the driver.',
+    labelNames: ['code'],
+    registers: [registry],
+  })
+  const connectionsClosed = new Counter({
+    name: 'http_connections_closed_total',
+    help: 'Connections closed because they, or all together, held too much, by reason.',
+    labelNames: ['reason'],
+    registers: [registry],
+  })
+  const jobRuns = new Counter({
+    name: 'job_runs_total',
+    help: 'Runs of jobs in the background, by outcome.',
+    labelNames: ['job', 'outcome'],
+    registers: [registry],
+  })
+  const jobDurations = new Histogram({
+    name: 'job_duration_seconds',
+    help: 'How long runs of jobs in the background took, whatever their outcome.',
+    labelNames: ['job'],
+    buckets: JOB_DURATIONS,
+    registers: [registry],
+  })
+  if (poolUsage !== undefined) {
+    new Gauge({
+      name: 'database_connections',
+      help: 'Connections to the database by what they do, and requests that wait for one.',
+      labelNames: ['state'],
+      registers: [registry],
+      collect() {
+        for (const [state, count] of Object.entries(poolUsage())) this.set({ state }, count)
+      },
+    })
+  }
+
+  return {
+    answered(operationId = 'none', status, seconds) {
+      requests.observe({ operation_id: operationId, status }, seconds)
+    },
+    databaseFailed(code) {
+      databaseErrors.inc({ code })
+    },
+    connectionClosed(reason) {
+      connectionsClosed.inc({ reason })
+    },
+    jobFinished(job, outcome, seconds) {
+      jobRuns.inc({ job, outcome })
+      jobDurations.observe({ job }, seconds)
+    },
+    async listen(host, port) {
+      const server = createServer(async (request, response) => {
+        if (request.url !== '/metrics') return response.writeHead(404).end()
+        try {
+          const text = await registry.metrics()
+          response.writeHead(200, { 'content-type': registry.contentType }).end(text)
+        } catch (error) {
+          // Nobody awaits this function: what it rejects with would end the process.
+          log.error({ err: error }, 'the metrics cannot be collected')
+          response.writeHead(500).end()
+        }
+      })
+      // Scrapes alone must not keep a process alive.
+      server.unref().listen(port, host)
+      await once(server, 'listening')
+      const { address, family, port: taken } = server.address() as AddressInfo
+      return `http://${family === 'IPv6' ? `[${address}]` : address}:${taken}/metrics`
+    },
+  }
+}

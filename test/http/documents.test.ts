@@ -1,0 +1,90 @@
+/** The served documents, and the contract's own examples. */
+import { readFile } from 'node:fs/promises'
+import t from 'tap'
+import { parse } from 'yaml'
+import { startService } from '../../scripts/support/service.ts'
+import { Problem, type ProblemCode } from '../../src/contract/problem.ts'
+
+const { origin } = await startService(t)
+const file = new URL('../../openapi/openapi.yaml', import.meta.url)
+
+t.test('/openapi.yaml is the file, byte for byte', async t => {
+  const response = await fetch(`${origin}/openapi.yaml`)
+  t.equal(response.headers.get('content-type'), 'application/yaml')
+  t.ok(Buffer.from(await response.arrayBuffer()).equals(await readFile(file)))
+})
+
+t.test('/openapi.json is the same contract', async t => {
+  const response = await fetch(`${origin}/openapi.json`)
+  t.match(response.headers.get('content-type'), /^application\/json/)
+  t.same(await response.json(), parse(await readFile(file, 'utf8')))
+})
+
+t.test('/openapi-3.0.yaml has the same operations for older toolchains', async t => {
+  const response = await fetch(`${origin}/openapi-3.0.yaml`)
+  const old = parse(await response.text())
+  const contract = parse(await readFile(file, 'utf8'))
+  t.equal(old.openapi, '3.0.3')
+  t.same(Object.keys(old.paths), Object.keys(contract.paths))
+  t.equal(old.components.schemas.Description.nullable, true)
+})
+
+t.test('/docs is an interactive reference of it, and / leads there', async t => {
+  const root = await fetch(origin)
+  t.equal(new URL(root.url).pathname, '/docs')
+  const page = await root.text()
+  t.match(page, 'swagger-ui')
+  const script = await fetch(`${origin}/docs/static/swagger-initializer.js`)
+  t.match(await script.text(), "resolveUrl('./json')", 'the page loads the contract from beside itself')
+  const contract = await fetch(`${origin}/docs/json`)
+  t.same(await contract.json(), parse(await readFile(file, 'utf8')))
+})
+
+t.test('documents and the reference’s files are not sent again to who has them', async t => {
+  for (const path of ['/openapi.yaml', '/openapi.json', '/docs/json', '/docs/yaml', '/docs/static/swagger-ui.css']) {
+    const url = origin + path
+    const first = await fetch(url)
+    const etag = first.headers.get('etag') as string
+    const text = await first.text()
+    t.match(etag, /^"[\w-]{22}"$/, path)
+    t.equal(first.headers.get('cache-control'), 'no-cache')
+    for (const tags of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
+      const same = await fetch(url, { headers: { 'if-none-match': tags } })
+      t.equal(same.status, 304, `${path} ${tags}`)
+      t.equal(same.headers.get('etag'), etag)
+      t.equal(await same.text(), '')
+    }
+    // Ranges are optional, and so are conditions under which nothing is sent.
+    for (const headers of [{ 'if-none-match': '"other"' }, { 'if-match': '"other"' }, { range: 'bytes=99999999-' }]) {
+      const whole = await fetch(url, { headers: headers as Record<string, string> })
+      t.equal(whole.status, 200, `${path} ${JSON.stringify(headers)}`)
+      t.equal(await whole.text(), text)
+    }
+    const head = await fetch(url, { method: 'HEAD' })
+    t.same([head.status, head.headers.get('etag')], [200, etag])
+    t.equal(head.headers.get('content-length'), `${Buffer.byteLength(text)}`)
+  }
+})
+
+t.test('the reference’s files keep their media types and its policy', async t => {
+  for (const [name, type] of [
+    ['swagger-ui.css', 'text/css; charset=utf-8'],
+    ['swagger-ui-bundle.js', 'text/javascript; charset=utf-8'],
+    ['favicon-32x32.png', 'image/png'],
+  ] as const) {
+    const { status, headers } = await fetch(`${origin}/docs/static/${name}`)
+    t.same([status, headers.get('content-type')], [200, type], name)
+    t.match(headers.get('content-security-policy'), "default-src 'self'")
+  }
+})
+
+t.test('the examples of problems are what the service would send', async t => {
+  const contract = parse(await readFile(file, 'utf8'))
+  const examples = JSON.stringify(contract).matchAll(/"value":(\{"type":"\/problems\/[^}]*\})/g)
+  const bodies = [...examples].map(([, json]) => JSON.parse((json as string).replace(/,"errors":.*$/, '}')))
+  t.ok(bodies.length >= 10)
+  for (const { code, detail, index, ...body } of bodies) {
+    const sent = new Problem(code as ProblemCode, detail, { index }).body('0d8a1a5e-3a4b-4f0e-9a36-0c7b1c3f6e55')
+    t.same({ ...body, code, detail, ...(index !== undefined && { index }) }, sent, code)
+  }
+})

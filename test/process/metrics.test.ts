@@ -1,0 +1,131 @@
+/** The metrics for Prometheus. */
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { sql } from 'kysely'
+import { pino } from 'pino'
+import t from 'tap'
+import { environment, failMain, runMain, untilHealthy } from '../../scripts/support/process.ts'
+import { client, ownDatabase, randomUser, silent } from '../../scripts/support/service.ts'
+import { conversation } from '../../scripts/support/socket.ts'
+import { layWire } from '../../scripts/support/wire.ts'
+import { openDatabase } from '../../src/database/open.ts'
+import { createMetrics } from '../../src/process/metrics.ts'
+
+t.test('metrics of requests, process and database, on a port of their own', async t => {
+  const config = await ownDatabase(t)
+  const database = await openDatabase(config, silent)
+  await database.prepare(new AbortController().signal)
+  await sql`create function fail() returns trigger language plpgsql as ${sql.lit(`begin
+    raise exception 'on purpose' using errcode = '55P03'; end`)}`.execute(database.kysely)
+  await sql`create trigger fail before delete or update on task for each row execute function fail()`.execute(
+    database.kysely,
+  )
+  await database.close()
+
+  const { origin, logged } = await runMain(t, { ...environment(config), METRICS_PORT: '0' })
+  const { msg } = await logged(line => line.msg.startsWith('metrics on '))
+  const url = msg.replace('metrics on ', '')
+  await untilHealthy(origin)
+  const { call, create } = client(t, origin)
+  const user = randomUser()
+  const { id } = await create(user)
+  t.equal((await call('GET', `/api/${user}/tasks?limit=0`)).status, 400)
+  t.equal((await call('DELETE', `/api/${user}/tasks/${id}`)).status, 503)
+  await call('GET', '/nowhere')
+  await call('GET', '/%')
+  const { send } = client(t, origin)
+  await send('GET', '/unparsed', 'nonsense\r\n\r\n')
+  await send('CONNECT', 'x:1', 'CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n')
+  const pipelined = await conversation(
+    Number(new URL(origin).port),
+    'GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(65),
+  )
+  t.equal(pipelined, '')
+
+  const response = await fetch(url)
+  t.match(response.headers.get('content-type'), /^text\/plain/)
+  let text = await response.text()
+  // The service purges beside the requests.
+  while (!text.includes('job_runs_total{')) text = await (await fetch(url)).text()
+  for (const [operation, status, count] of [
+    ['createTask', 201, 1],
+    ['listTasks', 400, 1],
+    ['deleteTask', 503, 1],
+    ['none', 404, 1],
+    // What has no route, and what is no request.
+    ['none', 400, 2],
+    ['none', 405, 1],
+  ] as const) {
+    const sample = `http_request_duration_seconds_count{operation_id="${operation}",status="${status}"} ${count}\n`
+    t.match(text, sample, `${operation} ${status}`)
+  }
+  t.match(text, 'http_connections_closed_total{reason="unanswered"} 1')
+  t.match(text, 'database_errors_total{code="55P03"} 1')
+  t.match(text, 'job_runs_total{job="purge",outcome="succeeded"} 1\n')
+  t.match(text, 'job_duration_seconds_count{job="purge"} 1\n')
+  t.match(text, /^nodejs_eventloop_lag_seconds /m)
+  t.match(text, /^process_resident_memory_bytes /m)
+  t.notMatch(text, user, 'nothing tells who called')
+
+  t.equal((await fetch(url.replace('/metrics', '/'))).status, 404)
+  t.equal((await fetch(`${origin}/metrics`)).status, 404, 'the public port has none of it')
+})
+
+t.test('what the connections to PostgreSQL do', async t => {
+  const wire = await layWire(t, await ownDatabase(t))
+  await wire.resume()
+  const { origin, logged } = await runMain(t, {
+    DATABASE_URL: wire.url,
+    DATABASE_POOL_SIZE: '3',
+    PURGE_INTERVAL: '0',
+    METRICS_PORT: '0',
+  })
+  const { msg } = await logged(line => line.msg.startsWith('metrics on '))
+  await untilHealthy(origin)
+  const text = await (await fetch(msg.replace('metrics on ', ''))).text()
+  for (const [state, count] of [
+    ['busy', 0],
+    ['idle', 1],
+    ['waiting', 0],
+  ]) {
+    t.match(text, `database_connections{state="${state}"} ${count}\n`)
+  }
+})
+
+t.test('a scrape that fails is 500 and one line in the log, and the next one may succeed', async t => {
+  const log: Record<string, any>[] = []
+  const logger = pino({}, { write: line => log.push(JSON.parse(line)) })
+  let fails = true
+  const poolUsage = () => {
+    if (fails) throw new Error('on purpose')
+    return { busy: 1, idle: 0, waiting: 0 }
+  }
+  const url = await createMetrics(poolUsage, logger).listen('127.0.0.1', 0)
+  // A connection that is kept would keep this process, too.
+  const scrape = () => fetch(url, { headers: { connection: 'close' } })
+  const failed = await scrape()
+  t.equal(failed.status, 500)
+  t.equal(await failed.text(), '', 'what went wrong is for the log')
+  t.match(log, [{ level: 50, msg: 'the metrics cannot be collected', err: { message: 'on purpose' } }])
+  fails = false
+  const succeeded = await scrape()
+  t.equal(succeeded.status, 200)
+  t.match(await succeeded.text(), 'database_connections{state="busy"} 1\n')
+  t.equal(log.length, 1)
+})
+
+t.test('a port in use ends in one sentence', async t => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as { port: number }
+  const { code, stderr } = await failMain({ ...environment(await ownDatabase(t)), METRICS_PORT: `${port}` })
+  t.equal(code, 1)
+  t.equal(stderr, `Port ${port} on 127.0.0.1 is in use. Stop what uses it, or set METRICS_PORT to another one.\n`)
+})
+
+t.test('on IPv6, too', async t => {
+  const { logged } = await runMain(t, { ...environment(await ownDatabase(t)), METRICS_PORT: '0', METRICS_HOST: '::1' })
+  const { msg } = await logged(line => line.msg.startsWith('metrics on '))
+  t.match(msg, /^metrics on http:\/\/\[::1\]:\d+\/metrics$/)
+})
