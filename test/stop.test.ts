@@ -137,7 +137,7 @@ const withModules = (...files: string[]) => {
   return { NODE_OPTIONS: [process.env.NODE_OPTIONS, ...imports].join(' ') }
 }
 
-const misbehaving = './helper/misbehave.mjs'
+const misbehaving = './support/misbehave.mjs'
 
 t.test('a signal while modules are loaded ends with 0, before anything is opened', async t => {
   const dataDir = join(await temporaryFolder(t), 'data')
