@@ -13,7 +13,7 @@ const contract = parse(await readFile(contractFile, 'utf8'))
 
 /** openapi-typescript's types, and the names of what has a default: those the handlers find filled in. */
 async function types(): Promise<string> {
-  const ast = await openapiTypes(contractFile, { defaultNonNullable: false })
+  const ast = await openapiTypes(contractFile, { defaultNonNullable: true })
   return `// Generated from openapi/openapi.yaml by \`npm run generate\`. Do not edit.\n${astToString(ast)}${defaults()}`
 }
 

@@ -1,7 +1,6 @@
-/** The table of contents: what answers each operation of the contract. */
-
+/** The table of contents: the handler of each operation of the contract. */
 import * as changes from './changes/handlers.ts'
-import type { Handlers } from './contract/types.ts'
+import type { Handlers } from './context.ts'
 import * as health from './health/handlers.ts'
 import * as batch from './tasks/batch.ts'
 import * as tasks from './tasks/handlers.ts'

@@ -124,7 +124,7 @@ export async function openOfflineTasks({ url, user, file, token, fetch }: Option
   function attempt({ kind, id, changes, key, revision }: Write): Promise<Answer<Task>> {
     const headers = { 'Idempotency-Key': key }
     if (kind === 'create') {
-      const body = { id, title: '', ...changes }
+      const body = { id, title: '', completed: false, ...changes }
       return api.POST('/api/{user_id}/tasks', { params: { path: { user_id: user }, header: headers }, body })
     }
     const params = { path: { user_id: user, id }, header: { ...headers, 'If-Match': `"${revision}"` } }

@@ -1,14 +1,14 @@
 /** The change feed: what a client has to learn since it last asked. */
 
+import type { Handler } from '../context.ts'
 import { Problem } from '../contract/problem.ts'
-import type { Handler } from '../contract/types.ts'
 import { validationFailed } from '../contract/validate.ts'
 import type { Task } from '../tasks/columns.ts'
 import { cutPage } from '../tasks/page.ts'
 import * as changes from './queries.ts'
 import * as tokens from './token.ts'
 
-export const listChanges: Handler<'listChanges'> = async ({ path, query, db, limits: { pageBytes } }) => {
+export const listChanges: Handler<'listChanges'> = async ({ path, query }, { db, limits: { pageBytes } }) => {
   const { since: token, limit } = query
   const from = token === undefined ? undefined : tokens.decode(path.user_id, token)
   if (token !== undefined && from === undefined) return unknownToken()

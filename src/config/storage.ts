@@ -1,6 +1,4 @@
 /** How much is stored for each user, and for how long. */
-import type { Retention } from '../jobs/purge.ts'
-import { type Quotas, UNLIMITED } from '../quotas.ts'
 import { integer } from './parse.ts'
 import { type Values, type Variables, variable } from './variable.ts'
 
@@ -47,12 +45,15 @@ export const storageVariables = {
 } satisfies Variables
 
 /** In milliseconds. */
-export const retention = (values: Values<typeof retentionVariables>): Retention => ({
+export const retention = (values: Values<typeof retentionVariables>) => ({
   tombstones: values.TOMBSTONE_RETENTION * 1000,
   keys: values.IDEMPOTENCY_TTL * 1000,
 })
 
-export const quotas = (values: Values<typeof quotaVariables>): Quotas => ({
+/** The quota if 0 is configured: one that nobody reaches. */
+export const UNLIMITED = Number.MAX_SAFE_INTEGER
+
+export const quotas = (values: Values<typeof quotaVariables>) => ({
   tasks: values.QUOTA_TASKS || UNLIMITED,
   tombstones: values.QUOTA_TRASH || UNLIMITED,
   keyBytes: values.QUOTA_IDEMPOTENCY_BYTES || UNLIMITED,

@@ -49,14 +49,14 @@ export interface Document {
       UserId: Schema
       RequestId: { pattern: string; maxLength: number }
       ProblemCode: { enum: string[] }
-      Deletion: { properties: { deleted: { maximum: number } } }
       Problem: { properties: { errors: { maxItems: number } } }
       ValidationError: { properties: { name: { maxLength: number } } }
     }
   }
 }
 
-export interface Contract {
+/** @typeParam Context what handlers get beside their input */
+export interface Contract<Context = unknown> {
   /** The file's own bytes. */
   yaml: Buffer
   /** The same contract as OpenAPI 3.0, for older toolchains. */
@@ -64,13 +64,13 @@ export interface Contract {
   /** The parsed file, its $refs as they are written. */
   document: Document
   operations: Operation[]
-  handler(operationId: OperationId): Handlers[OperationId]
+  handler(operationId: OperationId): Handlers<Context>[OperationId]
   /** Checks `{ path, query, header, requestBody }` and fills in defaults, each function for its part of the request. */
   validators(operationId: OperationId): ValidateFunction[]
 }
 
 /** Loads the contract and puts the handlers into openapi-backend; throws where they do not fit together. */
-export async function loadContract(handlers: Handlers): Promise<Contract> {
+export async function loadContract<Context>(handlers: Handlers<Context>): Promise<Contract<Context>> {
   const [yaml, yaml30] = await Promise.all([
     readFile(new URL('openapi.yaml', folder)),
     readFile(new URL('openapi-3.0.gen.yaml', folder)),
@@ -93,7 +93,7 @@ export async function loadContract(handlers: Handlers): Promise<Contract> {
     yaml30,
     document,
     operations: api.router.getOperations() as unknown as Operation[],
-    handler: operationId => api.handlers[operationId] as unknown as Handlers[OperationId],
+    handler: operationId => api.handlers[operationId] as unknown as Handlers<Context>[OperationId],
     validators: operationId => api.validator.getRequestValidatorsForOperation(operationId) as ValidateFunction[],
   }
 }

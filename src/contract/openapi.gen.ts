@@ -380,7 +380,7 @@ export interface components {
              * @description Whether it is done already.
              * @default false
              */
-            completed?: boolean;
+            completed: boolean;
         };
         /** @description Every field that a client may write. */
         TaskReplace: {

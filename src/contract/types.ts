@@ -1,69 +1,51 @@
-/** What the contract asks of a handler, derived from the generated types: what it gets and what it may answer. */
-import type { Kysely } from 'kysely'
-import type { Tables } from '../database/tables.ts'
-import type { Quotas } from '../quotas.ts'
+/** What the contract asks of a handler, derived from the generated types: its input, and what it may return. */
 import type { defaults, operations } from './openapi.gen.ts'
+import type { Precondition } from './precondition.ts'
 import type { Problem } from './problem.ts'
 
 export type OperationId = keyof operations
 
 type Parameters<Op extends OperationId> = operations[Op]['parameters']
 
-/** Fields with a default in the contract are optional to send and always there for the handler. */
-type WithDefaults<T, Key> = Omit<T, Extract<Key, keyof T>> & Required<Pick<T, Extract<Key, keyof T>>>
+/** An object with one member, or without any if its type is `never`. */
+type Member<Name extends string, T> = [T] extends [never] ? unknown : Record<Name, T>
 
+type Path<Op extends OperationId> = Parameters<Op> extends { path: infer P } ? P : never
+
+/** A parameter with a default is optional in the request, and always present for the handler. */
 type Query<Op extends OperationId> =
   Exclude<Parameters<Op>['query'], undefined> extends infer Q
     ? [Q] extends [never]
-      ? Record<never, never>
-      : WithDefaults<Q, defaults[Op]['query']>
+      ? never
+      : Omit<Q, Defaults<Op, Q>> & Required<Pick<Q, Defaults<Op, Q>>>
     : never
+type Defaults<Op extends OperationId, Q> = Extract<defaults[Op]['query'], keyof Q>
 
-/** The names as Node has them: in lower case. */
-type Header<Op extends OperationId> =
-  Exclude<Parameters<Op>['header'], undefined> extends infer H
-    ? { [Name in keyof H as Lowercase<Name & string>]: H[Name] }
-    : never
-
-type Path<Op extends OperationId> = Parameters<Op> extends { path: infer P } ? P : Record<never, never>
+type Headers<Op extends OperationId> = keyof Exclude<Parameters<Op>['header'], undefined>
+type PreconditionOf<Op extends OperationId> = 'If-Match' extends Headers<Op> ? Precondition : never
 
 type Json<T> = T extends { content: { 'application/json': infer B } } ? B : never
 
 type Body<Op extends OperationId> = operations[Op] extends { requestBody: infer R }
-  ? WithDefaults<Json<R>, defaults[Op]['body']>
+  ? Json<R>
   : operations[Op] extends { requestBody?: infer R }
     ? Json<R> extends infer B
       ? [B] extends [never]
-        ? undefined
+        ? never
         : B | undefined
       : never
     : never
 
-/** A valid request: parameters decoded, defaults filled in. */
-export interface Input<Op extends OperationId> {
-  path: Path<Op>
-  query: Query<Op>
-  header: Header<Op>
-  body: Body<Op>
-  db: Kysely<Tables>
-  limits: Limits
-  /** Runs `work` once the response is certain, outside of any transaction; of several of one name only the last. */
-  afterwards(name: string, work: (db: Kysely<Tables>) => Promise<void>): void
-}
-
-/** What bounds a handler's work. */
-export interface Limits {
-  /** For how many milliseconds a deleted task can be restored. */
-  tombstoneRetention: number
-  /** How many bytes of text a page may hold. */
-  pageBytes: number
-  quotas: Quotas
-}
+/** A valid request: parameters converted, ids in lower case, defaults filled in, the conditional headers read. */
+export type Input<Op extends OperationId> = Member<'path', Path<Op>> &
+  Member<'query', Query<Op>> &
+  Member<'precondition', PreconditionOf<Op>> &
+  Member<'body', Body<Op>>
 
 /** The names that a type declares itself, without its index signature. */
 type Declared<T> = keyof { [K in keyof T as string extends K ? never : K]: T[K] }
 
-/** Set by the app, so no handler has to. */
+/** Headers that the app sets for every handler. */
 type HeadersOfTheApp = 'X-Request-Id' | 'RateLimit' | 'RateLimit-Policy' | 'Idempotent-Replayed'
 
 type ReplyHeaders<R> = R extends { headers: infer H } ? Omit<Pick<H, Declared<H>>, HeadersOfTheApp> : never
@@ -82,7 +64,8 @@ export type Output<Op extends OperationId> = {
   [Status in keyof operations[Op]['responses']]: Reply<Status, operations[Op]['responses'][Status]>
 }[keyof operations[Op]['responses']]
 
-export type Handler<Op extends OperationId> = (input: Input<Op>) => Promise<Output<Op>>
+/** @typeParam Context what a handler gets beside the input */
+export type Handler<Op extends OperationId, Context> = (input: Input<Op>, context: Context) => Promise<Output<Op>>
 
 /** One handler for each operation of the contract: a missing or mistyped one does not compile. */
-export type Handlers = { [Op in OperationId]: Handler<Op> }
+export type Handlers<Context> = { [Op in OperationId]: Handler<Op, Context> }

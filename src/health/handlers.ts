@@ -1,27 +1,41 @@
-/** Health: may traffic come, and is the process alive. */
-
+/** Health: whether the service may receive traffic (readiness), and whether the process is alive (liveness). */
+import type { Context, Handler } from '../context.ts'
 import { databaseUnavailable } from '../contract/problem.ts'
-import type { Handler, Input, Output } from '../contract/types.ts'
+import type { Output } from '../contract/types.ts'
 import { isUnavailable } from '../database/errors.ts'
-import * as health from './queries.ts'
+import { writeHeartbeat } from './queries.ts'
 
-type Db = Input<'getHealth'>['db']
+/** For how many milliseconds an outcome is reused: callers need no token, so many checks must not cause many writes. */
+export const REUSED_FOR = 500
 
-/** For how many milliseconds an outcome is remembered: callers need no token, so many checks must not be many writes. */
-export const REMEMBERED_FOR = 500
-
-interface Beat {
+interface Check {
   outcome: Promise<Output<'getHealth'>>
-  /** When it is over, `performance.now()` after which it is forgotten; until then it is shared in any case. */
-  until: number
+  /** `performance.now()` from which a new check is made; infinite while this one is in progress. */
+  expiresAt: number
 }
 
-const beats = new WeakMap<Db, Beat>()
+const checks = new WeakMap<Context['db'], Check>()
 
-/** Writes to the database: whatever the reason, a database that does not take the write is not available. */
-async function check(db: Db): Promise<Output<'getHealth'>> {
+/** Reuses the outcome of a write that is in progress or at most half a second old, whether it succeeded or failed. */
+export const getHealth: Handler<'getHealth'> = (_input, context) => {
+  const latest = checks.get(context.db)
+  return (latest !== undefined && performance.now() < latest.expiresAt ? latest : startCheck(context)).outcome
+}
+
+function startCheck(context: Context): Check {
+  const check: Check = { outcome: write(context), expiresAt: Number.POSITIVE_INFINITY }
+  const expire = () => {
+    check.expiresAt = performance.now() + REUSED_FOR
+  }
+  check.outcome.then(expire, expire)
+  checks.set(context.db, check)
+  return check
+}
+
+/** A database that refuses the write is unavailable, whatever the reason. */
+async function write({ db, now }: Context): Promise<Output<'getHealth'>> {
   try {
-    await health.beat(db, { now: new Date().toISOString() })
+    await writeHeartbeat(db, { now: now.toISOString() })
     return { status: 200, body: { status: 'ok' } }
   } catch (error) {
     if (isUnavailable(error)) throw error
@@ -29,21 +43,5 @@ async function check(db: Db): Promise<Output<'getHealth'>> {
   }
 }
 
-function startBeat(db: Db): Beat {
-  const beat: Beat = { outcome: check(db), until: Number.POSITIVE_INFINITY }
-  const remember = () => {
-    beat.until = performance.now() + REMEMBERED_FOR
-  }
-  beat.outcome.then(remember, remember)
-  beats.set(db, beat)
-  return beat
-}
-
-/** The outcome of a write that is no older than half a second, or still in progress; one that failed as well. */
-export const getHealth: Handler<'getHealth'> = ({ db }) => {
-  const known = beats.get(db)
-  return (known !== undefined && performance.now() < known.until ? known : startBeat(db)).outcome
-}
-
-/** Answers without looking at anything. */
+/** Checks nothing: that there is a response is the answer. */
 export const getLiveness: Handler<'getLiveness'> = async () => ({ status: 200, body: { status: 'ok' } })

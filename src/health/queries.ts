@@ -2,8 +2,8 @@
 import { sql } from 'kysely'
 import { write } from '../database/statement.ts'
 
-/** Writes the one row of `heartbeat`: fails wherever a task could not be written either. */
-export const beat = write.none<{ now: string }>(
+/** Writes the only row of `heartbeat`; fails whenever a task could not be written either. */
+export const writeHeartbeat = write.none<{ now: string }>(
   'heartbeat',
   ({ now }) => sql`
     insert into heartbeat (id, beaten_at) values (1, ${now}::timestamptz)

@@ -6,7 +6,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import type { Contract } from '../contract/load.ts'
-import { refuseOtherMethods } from './routes.ts'
+import { refuseOtherMethods } from './methods.ts'
 
 /** Where the interactive reference is served. */
 export const DOCS_PATH = '/docs'
@@ -32,7 +32,10 @@ const MEDIA_TYPES: Record<string, string> = {
 }
 
 /** Registers `/openapi.yaml`, `/openapi.json`, `/openapi-3.0.yaml` and `/docs`; `/` leads to the last. */
-export async function registerDocuments(app: FastifyInstance, contract: Contract): Promise<void> {
+export async function registerDocuments(
+  app: FastifyInstance,
+  contract: Pick<Contract, 'document' | 'yaml' | 'yaml30'>,
+): Promise<void> {
   await app.register(swagger, { mode: 'static', specification: { document: contract.document as never } })
   const yaml = serve('application/yaml', contract.yaml)
   const json = serve('application/json', JSON.stringify(app.swagger()))

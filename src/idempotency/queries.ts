@@ -15,7 +15,7 @@ export interface KeyedRequest {
   fingerprint: string
 }
 
-/** What was answered, as it goes out. */
+/** A response as it is sent. */
 export interface StoredResponse {
   status: number
   headers: Record<string, string>
@@ -35,16 +35,16 @@ const taking = write.maybe<KeyedRequest & { now: string; expired: string }, { ke
 )
 
 /**
- * Takes the key for a request that is about to be done, in the transaction that does it; false where it is taken. A
- * transaction that has taken it and is still at work is waited for, as long as the database waits for any lock.
+ * Takes the key for a request, in the transaction that executes it; false if it is taken. Waits for a concurrent transaction that has
+ * taken it, up to the lock timeout.
  * @param expired keys from before are free again
- * @returns `at work` where the waiting was in vain; the transaction has failed then
+ * @returns `in use` if the lock timeout expires first; the transaction has failed then
  */
-export async function take(db: Db, request: KeyedRequest, now: string, expired: string): Promise<boolean | 'at work'> {
+export async function take(db: Db, request: KeyedRequest, now: string, expired: string): Promise<boolean | 'in use'> {
   try {
     return (await taking(db, { ...request, now, expired })) !== undefined
   } catch (error) {
-    if (isLockTimeout(error)) return 'at work'
+    if (isLockTimeout(error)) return 'in use'
     throw error
   }
 }

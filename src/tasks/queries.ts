@@ -4,10 +4,10 @@
  * Times come as parameters, never from now(), and every condition names user_id: distributed PostgreSQL asks for both.
  */
 import { type RawBuilder, sql } from 'kysely'
+import type { Precondition } from '../contract/precondition.ts'
 import { takeRevisionForNew, takeRevisions } from '../database/revisions.ts'
 import { type Place, type Places, read, write } from '../database/statement.ts'
 import { allColumns, columnsOf, type Fields, fields, type Task, typed } from './columns.ts'
-import type { Condition } from './condition.ts'
 
 interface Key {
   userId: string
@@ -53,12 +53,13 @@ export const findTaken = read.maybe<Key & { deletedSince: string }, { isInTrash:
     where user_id = ${userId} and id = ${id}::uuid`,
 )
 
-/** The task that a write is about, and when it may be written. */
-export type Target = Key & Condition
+/** The task that a write is about, and the revisions at which it may be written. */
+export type Target = Key & Precondition
 
-/** The task as it is after a write, or as it was where the write's condition did not hold. */
+/** The task after a write; unchanged if the write's precondition failed. */
 export type Written = Task & {
-  held: boolean
+  /** Whether the precondition held. */
+  matched: boolean
   /** How many tombstones the user has now; 0 where nothing was written. */
   tombstones: number
 }
@@ -79,21 +80,23 @@ interface Write {
  * returns it. `next` must stay above the lock: next to it, it would be computed from the row as it was before the wait for the lock.
  */
 const writeOne = (
-  { userId, id, only, except }: Places<Target>,
+  { userId, id, ifMatch, ifNoneMatch }: Places<Target>,
   { isThere = sql`(task).deleted_at is null`, next, columns, others = sql``, counters }: Write,
 ) => {
   const of = (row: string) => sql.join(columns.map(column => sql`${sql.raw(row)}.${sql.ref(column)}`))
   const revision = sql`(task).revision`
-  const held = sql`(${only}::bigint[] is null or ${revision} = any(${only}::bigint[])) and ${revision} <> all(${except}::bigint[])`
+  // null is `*`, which matches every revision.
+  const is = (list: Place) => sql`(${list}::bigint[] is null or ${revision} = any(${list}::bigint[]))`
+  const matched = sql`${is(ifMatch)} and not ${is(ifNoneMatch)}`
   return sql`
     with stored as (
-      select task, ${held} as held
+      select task, ${matched} as matched
       from (select task from task where user_id = ${userId} and id = ${id}::uuid offset 0 for update) as locked
       where ${isThere}
     ), next as (
       select ${of('next')}
       from stored cross join lateral ${next} as next
-      where held and (${of('next')}) is distinct from (${of('(stored.task)')})
+      where matched and (${of('next')}) is distinct from (${of('(stored.task)')})
     ), clock as (${takeRevisions(userId, { rows: sql`(select from next)`, ...counters })}
     ), written as (
       update task as t set
@@ -101,11 +104,11 @@ const writeOne = (
         revision = clock.revision${others}
       from clock, next
       where t.user_id = ${userId} and t.id = ${id}::uuid
-      returning ${columnsOf('t')}, true as held, clock.tombstones
+      returning ${columnsOf('t')}, true as matched, clock.tombstones
     )
     select * from written
     union all
-    select ${columnsOf('(task)')}, held, 0 from stored where not exists (select from written)`
+    select ${columnsOf('(task)')}, matched, 0 from stored where not exists (select from written)`
 }
 
 /** How a change of a task's fields changes its times. They never run backwards, although the clocks of replicas differ. */

@@ -1,9 +1,9 @@
 /** What each operation on users does. */
-import type { Handler } from '../contract/types.ts'
+import type { Handler } from '../context.ts'
 import { validationFailed } from '../contract/validate.ts'
 import { erasePart } from './erase.ts'
 
-export const eraseUser: Handler<'eraseUser'> = async ({ path, query, db }) => {
+export const eraseUser: Handler<'eraseUser'> = async ({ path, query }, { db }) => {
   if (query.confirm !== path.user_id) {
     const detail = 'must be the user_id of the path'
     return validationFailed([{ in: 'query', name: 'confirm', code: 'not_a_choice', detail }])

@@ -1,7 +1,6 @@
 /** How much may be stored for each user. */
 import t from 'tap'
-import { quotas } from '../../src/config/storage.ts'
-import { UNLIMITED } from '../../src/quotas.ts'
+import { quotas, UNLIMITED } from '../../src/config/storage.ts'
 
 t.test('a quota of 0 is no limit', async t => {
   const all = (quota: number) => ({ QUOTA_TASKS: quota, QUOTA_TRASH: quota, QUOTA_IDEMPOTENCY_BYTES: quota })

@@ -1,7 +1,8 @@
 /** Type tests, run by tsc in `npm run check`: every line after `@ts-expect-error` must not compile. */
 
+import type { Handler, Handlers } from '../../src/context.ts'
 import { Problem } from '../../src/contract/problem.ts'
-import type { Handler, Handlers, Input } from '../../src/contract/types.ts'
+import type { Input } from '../../src/contract/types.ts'
 import { handlers } from '../../src/handlers.ts'
 import type { Task } from '../../src/tasks/columns.ts'
 

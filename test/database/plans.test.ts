@@ -12,13 +12,13 @@ import {
   sorts,
 } from '../../scripts/support/statements.ts'
 import * as changes from '../../src/changes/queries.ts'
+import { UNLIMITED } from '../../src/config/storage.ts'
 import { openDatabase } from '../../src/database/open.ts'
 import type { Tables } from '../../src/database/tables.ts'
-import { beat } from '../../src/health/queries.ts'
+import { writeHeartbeat } from '../../src/health/queries.ts'
 import * as keys from '../../src/idempotency/queries.ts'
 import * as lease from '../../src/jobs/lease-queries.ts'
 import * as purging from '../../src/jobs/purge-queries.ts'
-import { UNLIMITED } from '../../src/quotas.ts'
 import * as bulk from '../../src/tasks/bulk-queries.ts'
 import { list } from '../../src/tasks/list-queries.ts'
 import * as tasks from '../../src/tasks/queries.ts'
@@ -41,7 +41,7 @@ type Case = [rows: number, use: Use]
 
 const user = randomUser()
 const [now, long] = [new Date().toISOString(), new Date(0).toISOString()]
-const condition = { only: null, except: [] }
+const condition = { ifMatch: null, ifNoneMatch: [] }
 
 /** Some of the user's live tasks, tombstones and keys. */
 interface Ids {
@@ -115,7 +115,7 @@ function cases({ live, deleted, keysOfUser }: Ids): { reads: Record<string, Case
       completeKey: [1, db => keys.complete(db, request, response, UNLIMITED)],
       claim: [1, db => lease.claim(db, { name: 'purge', now, until: now })],
       keep: [1, db => lease.keep(db, { name: 'purge', held: now, until: now })],
-      beat: [1, db => beat(db, { now })],
+      writeHeartbeat: [1, db => writeHeartbeat(db, { now })],
       renewEpoch: [100, db => users.renewEpoch(db, { after: 'user 1', limit: 100, epoch: 1, revisions: 1 })],
     },
   }

@@ -200,6 +200,15 @@ t.test('another payload, path, query or condition is another request; another or
   t.equal((await call('DELETE', `${tasksPath(user)}?completed=false`, undefined, withKey('q'))).status, 422)
 })
 
+t.test('a default is no part of a batch, so leaving it out and writing it are two requests', async t => {
+  const user = randomUser()
+  const send = (task: object) =>
+    call('POST', `/api/${user}/tasks/batch`, { items: [{ action: 'create', task }] }, { 'Idempotency-Key': 'a key' })
+  t.equal((await send({ title: 'T' })).status, 200)
+  t.equal((await send({ title: 'T', completed: false })).status, 422)
+  t.equal((await send({ title: 'T' })).headers.get('idempotent-replayed'), 'true')
+})
+
 t.test('keys are quoted or bare, and have 1 to 255 characters', async t => {
   const user = randomUser()
   const send = (key: string) => call('POST', tasksPath(user), { title: 'T' }, withKey(key))

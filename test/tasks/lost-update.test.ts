@@ -17,7 +17,7 @@ t.test(
     for (const patch of patches) {
       const before = (await call('GET', path)).body
       const first = await database.kysely.startTransaction().execute()
-      const target = { userId: user, id, only: null, except: [] }
+      const target = { userId: user, id, ifMatch: null, ifNoneMatch: [] }
       const firstPatch = 'title' in patch ? { description: null } : { title: `Before ${Object.keys(patch)}` }
       await tasks.update(first, { ...target, patch: JSON.stringify(firstPatch), now: new Date().toISOString() })
       const second = call('PATCH', path, patch)

@@ -172,7 +172,11 @@ t.test('deleteTasks deletes what the filter selects, and says how many', async t
 
 t.test('deleteTasks deletes as many at a time as the contract says, and tells whether there are more', async t => {
   const user = randomUser()
-  const most = contract.document.components.schemas.Deletion.properties.deleted.maximum
+  const { Deletion } = contract.document.components.schemas as unknown as Record<
+    'Deletion',
+    { properties: { deleted: { maximum: number } } }
+  >
+  const most = Deletion.properties.deleted.maximum
   await sql`insert into user_clock (user_id, revision) values (${user}, ${most + 1})`.execute(database.kysely)
   await sql`
     insert into task (user_id, id, title, completed, completed_at, created_at, updated_at, revision)

@@ -1,12 +1,11 @@
 /**
- * Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07): a request with a key is done once, and repetitions get its
- * answer. Key, write and answer are one transaction: there is no moment at which a crash leaves one without the others.
+ * Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07): a request with a key is executed once; retries get its response. Key, write
+ * and response are one transaction, so that no crash leaves one without the others.
  */
 import { createHash } from 'node:crypto'
 import type { Kysely } from 'kysely'
 import { Problem } from '../contract/problem.ts'
 import type { Tables } from '../database/tables.ts'
-import { tooLargeToKeep, tooManyKeyBytes } from '../quotas.ts'
 import * as keys from './queries.ts'
 
 export type { KeyedRequest, StoredResponse } from './queries.ts'
@@ -15,7 +14,7 @@ export type { KeyedRequest, StoredResponse } from './queries.ts'
 export const readKey = (header: string): string =>
   header.startsWith('"') ? header.slice(1, -1).replaceAll(/\\(.)/g, '$1') : header
 
-/** What makes a request that request; the order of an object's members does not. */
+/** Identifies a request, whatever the order of the members of its objects. */
 export const fingerprint = (request: unknown): string =>
   createHash('sha256').update(JSON.stringify(request, sortMembers)).digest('base64url')
 
@@ -34,34 +33,34 @@ export interface KeyLimits {
 }
 
 /**
- * Does `work` unless a request with the key was done already, within its lifetime; then it is that one's answer.
- * @param work gets the transaction; an answer that tells of a problem has changed no task
- * @throws Problem where the key is in use or belongs to another request, or the response cannot be kept
+ * Executes `work`, unless a request with the key was executed within its lifetime; then returns that response.
+ * @param work gets the transaction; if its response is a problem, it has changed no task
+ * @throws Problem if the key is in use or belongs to a different request, or if the response cannot be kept
  */
-export async function once(
+export async function executeOnce(
   db: Kysely<Tables>,
   request: keys.KeyedRequest,
   { lifetime, responseBytes, userBytes }: KeyLimits,
   work: (db: Kysely<Tables>) => Promise<keys.StoredResponse>,
 ): Promise<keys.StoredResponse> {
   const now = Date.now()
-  const done = await db.transaction().execute(async transaction => {
+  const response = await db.transaction().execute(async transaction => {
     const taken = await keys.take(transaction, request, toTimestamp(now), toTimestamp(now - lifetime))
-    if (taken === 'at work') throw inUse()
+    if (taken === 'in use') throw inUse()
     if (!taken) return undefined
     const response = await work(transaction)
-    // What is thrown here undoes the request: without its response kept it could not be repeated.
+    // What is thrown here undoes the request: a retry could not get its response.
     if (Buffer.byteLength(response.body ?? '') > responseBytes) throw tooLargeToKeep(responseBytes)
     if (!(await keys.complete(transaction, request, response, userBytes))) throw tooManyKeyBytes(userBytes)
     return response
   })
-  return done ?? replay(await keys.find(db, request), request)
+  return response ?? replay(await keys.find(db, request), request)
 }
 
 const toTimestamp = (time: number) => new Date(time).toISOString()
 
 function replay(earlier: Awaited<ReturnType<typeof keys.find>>, request: keys.KeyedRequest): keys.StoredResponse {
-  // It was purged since: trying again does the request.
+  // It was purged meanwhile: a retry executes the request.
   if (earlier === undefined) throw inUse()
   if (earlier.fingerprint !== request.fingerprint) {
     throw new Problem(
@@ -78,4 +77,18 @@ const inUse = () =>
     'idempotency_key_in_use',
     'A request with this Idempotency-Key is still at work. Try again to get its answer.',
     { headers: { 'retry-after': '1' } },
+  )
+
+const tooManyKeyBytes = (quota: number) =>
+  new Problem(
+    'quota_exceeded',
+    `The responses kept for your idempotency keys may take at most ${quota} bytes. ` +
+      'Nothing was done; wait until older ones expire, or send the request without a key.',
+  )
+
+const tooLargeToKeep = (limit: number) =>
+  new Problem(
+    'quota_exceeded',
+    `The response to a request with an Idempotency-Key may have at most ${limit} bytes, and this one has more. ` +
+      'Nothing was done; split the batch.',
   )

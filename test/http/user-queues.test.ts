@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { onPostgres, ownDatabase, randomUser, silent, startService } from '../../scripts/support/service.ts'
 import { openDatabase } from '../../src/database/open.ts'
-import { createTurns } from '../../src/http/turns.ts'
+import { createUserQueue } from '../../src/http/user-queues.ts'
 import { untilWaiting } from '../support/locks.ts'
 
 /** Work that goes on until it is told to end, and a record of what has begun. */
@@ -25,7 +25,7 @@ const PATIENCE = 60_000
 
 t.test('as much as the width is done at a time, the rest in its order; others are not held up', async t => {
   const { begun, work, end } = createWork()
-  const take = createTurns({ width: 2, length: 10, patience: PATIENCE })
+  const take = createUserQueue({ concurrency: 2, maxWaiting: 10, timeout: PATIENCE })
   const mine = ['a', 'b', 'c', 'd'].map(name => take('alice', work(name)))
   const other = take('bob', work('of bob'))
   t.same(begun, ['a', 'b', 'of bob'])
@@ -46,7 +46,7 @@ t.test('as much as the width is done at a time, the rest in its order; others ar
 })
 
 t.test('who fails gives way to the next one', async t => {
-  const take = createTurns({ width: 1, length: 10, patience: PATIENCE })
+  const take = createUserQueue({ concurrency: 1, maxWaiting: 10, timeout: PATIENCE })
   const failing = take('alice', async () => {
     throw new Error('failed')
   })
@@ -57,7 +57,7 @@ t.test('who fails gives way to the next one', async t => {
 
 t.test('one more than may wait is refused at once, and who waits for too long later', async t => {
   const { begun, work, end } = createWork()
-  const take = createTurns({ width: 1, length: 1, patience: 20 })
+  const take = createUserQueue({ concurrency: 1, maxWaiting: 1, timeout: 20 })
   const first = take('alice', work('first'))
   const second = take('alice', work('second'))
   await t.rejects(take('alice', work('third')), { code: 'overloaded', status: 503 })

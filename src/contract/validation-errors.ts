@@ -1,0 +1,77 @@
+/** An error of Ajv as a validation error of the contract: where it is, its code, and a sentence. */
+import type { ErrorObject } from 'ajv'
+import ucs2length from 'ajv/dist/runtime/ucs2length.js'
+import type { Schema } from './load.ts'
+import type { ValidationError } from './problem.ts'
+import { WELL_FORMED } from './well-formed.ts'
+
+type Place = Pick<ValidationError, 'in' | 'pointer' | 'name'>
+
+/** @param longestPlace how many characters of a path are quoted at most */
+export function describe(error: ErrorObject, longestPlace: number): ValidationError {
+  const { missingProperty, additionalProperty, tag } = error.params as {
+    missingProperty?: string
+    additionalProperty?: string
+    tag?: string
+  }
+  const extra = missingProperty ?? additionalProperty ?? tag
+  // Only as much of a long name as is quoted: escaping and splitting all of it would take longer than reading the body.
+  const path =
+    extra === undefined ? error.instancePath : `${error.instancePath}/${escapePointer(extra.slice(0, longestPlace))}`
+  return { ...place(path, longestPlace), ...sentence(error) }
+}
+
+/** `/requestBody/title` is the pointer /title in the body, `/query/limit` the query parameter limit. */
+function place(path: string, longest: number): Place {
+  const [, part, ...rest] = path.split('/')
+  if (part === 'requestBody') return { in: 'body', pointer: cut(rest.map(name => `/${name}`).join(''), longest) }
+  return { in: part as 'path' | 'query' | 'header', name: cut(unescapePointer(rest.join('/')), longest) }
+}
+
+export const escapePointer = (name: string) => name.replaceAll('~', '~0').replaceAll('/', '~1')
+const unescapePointer = (name: string) => name.replaceAll('~1', '/').replaceAll('~0', '~')
+
+/** Names come from the caller: they are quoted up to the length that the contract allows, and as well-formed text. */
+export const cut = (text: string, longest: number) => text.slice(0, longest).toWellFormed().replaceAll('\0', '\uFFFD')
+
+const characters = (count: number) => (count === 1 ? '1 character' : `${count} characters`)
+const lengthOf = (value: unknown) => ucs2length.default(value as string)
+
+function sentence(error: ErrorObject): Pick<ValidationError, 'code' | 'detail'> {
+  const { keyword, params, data, parentSchema } = error
+  switch (keyword) {
+    case 'required':
+      return { code: 'required', detail: 'is required' }
+    case 'additionalProperties':
+      return { code: 'unknown', detail: 'is not known here' }
+    case 'type':
+      if (Array.isArray(data) && error.instancePath.startsWith('/query/')) {
+        return { code: 'repeated', detail: 'must be given once at the most' }
+      }
+      return { code: 'wrong_type', detail: `must be of type ${[params.type].flat().join(' or ')}` }
+    case 'minLength':
+      return { code: 'too_short', detail: `must have at least ${characters(params.limit)}, has ${lengthOf(data)}` }
+    case 'maxLength':
+      return { code: 'too_long', detail: `must have at most ${characters(params.limit)}, has ${lengthOf(data)}` }
+    case 'minItems':
+      return { code: 'too_short', detail: `must have at least ${params.limit} item, has ${(data as unknown[]).length}` }
+    case 'discriminator':
+      return params.tagValue === undefined
+        ? { code: 'required', detail: 'is required' }
+        : { code: 'not_a_choice', detail: `must be one of ${choices(parentSchema as Schema, params.tag).join(', ')}` }
+    case 'minimum':
+      return { code: 'too_small', detail: `must be at least ${params.limit}` }
+    case 'maximum':
+      return { code: 'too_large', detail: `must be at most ${params.limit}` }
+    case WELL_FORMED.keyword:
+      return { code: 'malformed_text', detail: 'must be well-formed Unicode: a surrogate lacks its other half' }
+    case 'enum':
+      return { code: 'not_a_choice', detail: `must be one of ${params.allowedValues.join(', ')}` }
+    default:
+      return { code: 'wrong_format', detail: `${(parentSchema as Schema)['x-pattern-sentence'] ?? error.message}` }
+  }
+}
+
+/** The values of the member that tells the alternatives of a schema apart. */
+const choices = ({ oneOf }: Schema, tag: string) =>
+  (oneOf as { properties: Record<string, Schema> }[]).flatMap(({ properties }) => (properties[tag] as Schema).enum)

@@ -1,0 +1,22 @@
+/** Methods that a path does not have: 405 instead of 404. */
+import { METHODS } from 'node:http'
+import type { FastifyInstance, HTTPMethods } from 'fastify'
+import { Problem } from '../contract/problem.ts'
+
+/** Lets the router accept every method that Node parses; one that it does not know would get 404. CONNECT never gets here. */
+export function supportAllMethods(app: FastifyInstance): void {
+  for (const method of METHODS) {
+    if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method)
+  }
+}
+
+/** Responds with 405 to every method but `allowed` (and HEAD, if GET is allowed), before a body is read. */
+export function refuseOtherMethods(app: FastifyInstance, url: string, allowed: HTTPMethods[]): void {
+  const all = allowed.includes('GET') ? [...allowed, 'HEAD'] : allowed
+  const allow = all.toSorted().join(', ')
+  const refuse = () => {
+    throw new Problem('method_not_allowed', `Use ${allow} here.`, { headers: { allow } })
+  }
+  const others = app.supportedMethods.filter(method => !all.includes(method))
+  app.route({ method: others, url, exposeHeadRoute: false, onRequest: async () => refuse(), handler: refuse })
+}
