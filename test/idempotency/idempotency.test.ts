@@ -203,7 +203,7 @@ t.test('another payload, path, query or condition is another request; another or
 t.test('a default is no part of a batch, so leaving it out and writing it are two requests', async t => {
   const user = randomUser()
   const send = (task: object) =>
-    call('POST', `/api/${user}/tasks/batch`, { items: [{ action: 'create', task }] }, { 'Idempotency-Key': 'a key' })
+    call('POST', `/api/${user}/tasks/batch`, { items: [{ action: 'create', task }] }, withKey('default'))
   t.equal((await send({ title: 'T' })).status, 200)
   t.equal((await send({ title: 'T', completed: false })).status, 422)
   t.equal((await send({ title: 'T' })).headers.get('idempotent-replayed'), 'true')
