@@ -1,8 +1,8 @@
 /** What every connection to PostgreSQL has in common, and those that take statements before they have answered the others. */
 import { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyBaseLogger } from 'fastify'
 import pg from 'pg'
+import type { Logger } from 'pino'
 import type { PipelineConnection } from './pipeline.ts'
 import { type Settings, setStatements } from './session.ts'
 import { SharedQuery, types } from './shared-query.ts'
@@ -30,7 +30,7 @@ export const POOL_DEFAULTS = {
 export async function connectPipeline(
   databaseUrl: string,
   settings: Settings,
-  log: FastifyBaseLogger,
+  log: Logger,
 ): Promise<PipelineConnection> {
   const socket = new Socket()
   const client = new pg.Client({

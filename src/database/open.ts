@@ -1,6 +1,6 @@
 /** The database that the configuration asks for: PostgreSQL with DATABASE_URL, otherwise PGlite in DATA_DIR. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyBaseLogger } from 'fastify'
+import type { Logger } from 'pino'
 import { StartError } from '../process/start-error.ts'
 import { describeError, isUnavailable } from './errors.ts'
 import { migrateUp } from './migrate.ts'
@@ -32,7 +32,7 @@ export interface DatabaseConfig {
 const RETRY_DELAY = 500
 
 /** @throws StartError where a connection string or DATA_DIR cannot be used */
-export async function openDatabase(config: DatabaseConfig, log: FastifyBaseLogger): Promise<Database> {
+export async function openDatabase(config: DatabaseConfig, log: Logger): Promise<Database> {
   const { databaseUrl, migrationUrl = databaseUrl, dataDir, poolSize, isPrepared = true } = config
   const store =
     databaseUrl === undefined
@@ -57,7 +57,7 @@ export const databaseFailure = (error: unknown): StartError =>
   new StartError(`The database cannot be used: ${describeError(error)}.`, { cause: error })
 
 /** Tries until it works; says once that it waits, and once that the waiting is over. */
-async function waitFor(attempt: () => Promise<unknown>, log: FastifyBaseLogger, signal: AbortSignal): Promise<void> {
+async function waitFor(attempt: () => Promise<unknown>, log: Logger, signal: AbortSignal): Promise<void> {
   let waiting = false
   while (!signal.aborted) {
     try {

@@ -1,5 +1,5 @@
 /** Tells the log when the database goes away and when it is back: once each, not with every request. */
-import type { FastifyBaseLogger } from 'fastify'
+import type { Logger } from 'pino'
 import { describeError } from './errors.ts'
 
 export interface OutageLog {
@@ -9,7 +9,7 @@ export interface OutageLog {
   succeeded(): void
 }
 
-export function createOutageLog(log: FastifyBaseLogger): OutageLog {
+export function createOutageLog(log: Pick<Logger, 'error' | 'info'>): OutageLog {
   let since: number | undefined
   let refused = 0
   return {

@@ -2,8 +2,8 @@
 import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
-import type { FastifyBaseLogger } from 'fastify'
 import { Kysely, PGliteDialect } from 'kysely'
+import type { Logger } from 'pino'
 import { StartError } from '../process/start-error.ts'
 import { lockFolder } from './lock.ts'
 import { SESSION_FORMAT, setStatements } from './session.ts'
@@ -35,7 +35,7 @@ const MAINTENANCE_INTERVAL = 10_000
  */
 export async function openPGlite(
   dataDir: string,
-  log: FastifyBaseLogger,
+  log: Logger,
   maintenanceInterval = MAINTENANCE_INTERVAL,
 ): Promise<Store> {
   const folder = resolve(dataDir)

@@ -1,7 +1,8 @@
 /** PostgreSQL through pg: connections that single statements share, and a pool for transactions. */
-import type { FastifyBaseLogger } from 'fastify'
+
 import { type CompiledQuery, Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
+import type { Logger } from 'pino'
 import { StartError } from '../process/start-error.ts'
 import { CONNECT_TIMEOUT, connectPipeline, POOL_DEFAULTS, QUERY_TIMEOUT, SERVER_TIMEOUTS } from './connection.ts'
 import { SharingDialect } from './dialect.ts'
@@ -31,10 +32,7 @@ export interface PostgresConfig {
  * Opens PostgreSQL; no connection is made before the first query.
  * @throws StartError where the connection string, or a file that it names, cannot be read
  */
-export function openPostgres(
-  { databaseUrl, migrationUrl, poolSize, isPrepared }: PostgresConfig,
-  log: FastifyBaseLogger,
-): Store {
+export function openPostgres({ databaseUrl, migrationUrl, poolSize, isPrepared }: PostgresConfig, log: Logger): Store {
   const description = `PostgreSQL at ${withoutCredentials('DATABASE_URL', databaseUrl)}`
   withoutCredentials('MIGRATION_DATABASE_URL', migrationUrl)
   // In transaction mode a pooler gives each transaction any session: it keeps the format for its clients, other settings would be for whoever comes next.
@@ -119,7 +117,7 @@ function guardPool(
   pool: pg.Pool,
   settings: Settings,
   nameOf: (text: string) => string | undefined,
-  log: FastifyBaseLogger,
+  log: Logger,
 ): PostgresPool {
   // A connection that dies raises an error of its own, whether it idles in the pool or is at work: unheard, it ends the process.
   const onError = (error: Error) => log.debug({ error: error.message }, 'a database connection was lost')

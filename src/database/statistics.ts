@@ -1,7 +1,7 @@
 /** Planner statistics and vacuuming. On PostgreSQL autovacuum does this; PGlite has no autovacuum. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyBaseLogger } from 'fastify'
 import { type Kysely, sql } from 'kysely'
+import type { Logger } from 'pino'
 import { describeError } from './errors.ts'
 import type { Tables } from './tables.ts'
 
@@ -55,11 +55,7 @@ async function maintain(db: Kysely<Tables>, onFailure: (error: unknown) => void)
  * Maintains the tables every `interval` milliseconds. A failure is logged, and the next run tries again.
  * @returns a function that stops the maintenance and waits for the run in progress
  */
-export function maintainPeriodically(
-  db: Kysely<Tables>,
-  interval: number,
-  log: FastifyBaseLogger,
-): () => Promise<void> {
+export function maintainPeriodically(db: Kysely<Tables>, interval: number, log: Logger): () => Promise<void> {
   const stopping = new AbortController()
   const { signal } = stopping
   const onFailure = (error: unknown) =>

@@ -1,7 +1,7 @@
 /** Runs a job again and again, in one replica at a time. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyBaseLogger } from 'fastify'
 import type { Kysely } from 'kysely'
+import type { Logger } from 'pino'
 import { describeError } from '../database/errors.ts'
 import type { Tables } from '../database/tables.ts'
 import type { Metrics } from '../process/metrics.ts'
@@ -18,7 +18,7 @@ export interface Job {
 
 export interface JobContext {
   db: Kysely<Tables>
-  log: FastifyBaseLogger
+  log: Logger
   signal: AbortSignal
 }
 
