@@ -1,4 +1,7 @@
-/** What clients that retry and synchronise need: the order of changes, the trash, keys of requests that were done, and when what is old was purged. */
+/**
+ * What clients that retry and synchronise need: the order of changes, the trash, keys of requests that were done, and
+ * when what is old was purged.
+ */
 import { type Kysely, sql } from 'kysely'
 
 const sortKeys = ['created_at', 'updated_at', 'title']
@@ -25,7 +28,8 @@ export async function up(db: Kysely<any>): Promise<void> {
     .where('deleted_at', 'is not', null)
     .execute()
 
-  // The newest of the user's tombstones that are purged: whoever has not seen that revision cannot learn of it any more.
+  // The newest of the user's tombstones that are purged: whoever has not seen that revision cannot learn of it any
+  // more.
   await db.schema
     .alterTable('user_clock')
     .addColumn('purged_revision', 'bigint', column => column.notNull().defaultTo(0))

@@ -1,4 +1,7 @@
-/** What bounds the cost of each user: counts for quotas, the epoch of sync tokens, and indexes that do not walk the trash. */
+/**
+ * What bounds the cost of each user: counts for quotas, the epoch of sync tokens, and indexes that do not walk the
+ * trash.
+ */
 import { type Kysely, sql } from 'kysely'
 
 const sortKeys = ['created_at', 'updated_at', 'title']

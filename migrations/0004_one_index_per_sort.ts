@@ -31,7 +31,10 @@ const PURPOSES = {
   idempotency_key_purge_idx: 'Purging: the oldest idempotency keys of all users.',
 }
 
-/** A small table that was counted is read from end to end, by plans that are kept while it grows; see `src/database/statistics.ts`. */
+/**
+ * A small table that was counted is read from end to end, by plans that are kept while it grows; see
+ * `src/database/statistics.ts`.
+ */
 const COUNTED_LATER = ['autovacuum_analyze_threshold', 'autovacuum_vacuum_threshold']
 const TABLES = ['task', 'user_clock', 'idempotency_key']
 

@@ -27,7 +27,8 @@ export const listChanges: Handler<'listChanges'> = async ({ path, query }, { db,
 }
 
 /**
- * A snapshot has no deletions but those that happen while it is read: a client may have got the task on an earlier page.
+ * A snapshot has no deletions but those that happen while it is read: a client may have got the task on an earlier
+ * page.
  */
 const SNAPSHOT = { position: 0, since: null }
 

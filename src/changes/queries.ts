@@ -55,8 +55,8 @@ const listing = read.many<ChangeRange & { userId: string }, Found>(
 )
 
 /**
- * The tasks of a range of revisions, fewer where their text reaches `pageBytes`. Clock and tasks are of one moment: what is
- * not among them yet has a revision above the clock.
+ * The tasks of a range of revisions, fewer where their text reaches `pageBytes`. Clock and tasks are of one moment:
+ * what is not among them yet has a revision above the clock.
  */
 export async function list(db: Kysely<Tables>, range: ChangeRange & { userId: string }): Promise<Changes> {
   const rows = await listing(db, range)

@@ -1,9 +1,9 @@
 /**
  * Sync tokens: a position among the changes of one user, as base64url.
  *
- * Layout: 8 bytes, the position; 8 bytes, `since`; 6 bytes, the epoch, all big endian; 6 bytes of a checksum over them and the user. The
- * checksum recognises a token that was mangled, or that is another user's; it keeps nothing secret, for there is no secret in it. Tokens
- * of epoch 0, which is that of data from before there were epochs, have none.
+ * Layout: 8 bytes, the position; 8 bytes, `since`; 6 bytes, the epoch, all big endian; 6 bytes of a checksum over them
+ * and the user. The checksum recognises a token that was mangled, or that is another user's; it keeps nothing secret,
+ * for there is no secret in it. Tokens of epoch 0, which is that of data from before there were epochs, have none.
  */
 import { createHash } from 'node:crypto'
 

@@ -1,4 +1,7 @@
-/** What every connection to PostgreSQL has in common, and those that take statements before they have answered the others. */
+/**
+ * What every connection to PostgreSQL has in common, and those that take statements before they have answered the
+ * others.
+ */
 import { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
@@ -8,8 +11,9 @@ import { type Settings, setStatements } from './session.ts'
 import { SharedQuery, types } from './shared-query.ts'
 
 /**
- * Milliseconds. Each layer is more patient than the one that it watches over: connecting, the server, the driver. Waiting for a lock
- * lasts longer than `deadlock_timeout`, which is a second by default: else no deadlock is ever found, and both sides fail.
+ * Milliseconds. Each layer is more patient than the one that it watches over: connecting, the server, the driver.
+ * Waiting for a lock lasts longer than `deadlock_timeout`, which is a second by default: else no deadlock is ever
+ * found, and both sides fail.
  */
 export const CONNECT_TIMEOUT = 2_000
 export const SERVER_TIMEOUTS = {
@@ -54,7 +58,8 @@ export async function connectPipeline(
   }
   return {
     send(statement, done) {
-      // What is sent while this turn of the event loop takes in requests goes out together: a system call for all, not for each.
+      // What is sent while this turn of the event loop takes in requests goes out together: a system call for all, not
+      // for each.
       if (!isCorked) {
         isCorked = true
         socket.cork()

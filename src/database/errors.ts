@@ -5,7 +5,10 @@ const codeOf = (error: unknown): string | undefined => {
   return typeof code === 'string' ? code : undefined
 }
 
-/** 22021, 22P02, 22003, 22008: text, number or time that PostgreSQL cannot hold, and that the contract should have refused. */
+/**
+ * 22021, 22P02, 22003, 22008: text, number or time that PostgreSQL cannot hold, and that the contract should have
+ * refused.
+ */
 export const isBadValue = (error: unknown): boolean =>
   ['22021', '22P02', '22003', '22008'].includes(codeOf(error) ?? '')
 
@@ -13,14 +16,16 @@ export const isBadValue = (error: unknown): boolean =>
 export const isLockTimeout = (error: unknown): boolean => codeOf(error) === '55P03'
 
 /**
- * 40001, 40P01 and 23505: the transaction was rolled back because of others, and may be tried again. A unique violation means here
- * that another transaction made the same row meanwhile, which the next attempt sees (PostgreSQL's manual, 13.5).
+ * 40001, 40P01 and 23505: the transaction was rolled back because of others, and may be tried again. A unique violation
+ * means here that another transaction made the same row meanwhile, which the next attempt sees (PostgreSQL's manual,
+ * 13.5).
  */
 export const isConflict = (error: unknown): boolean => ['40001', '40P01', '23505'].includes(codeOf(error) ?? '')
 
 /**
- * The connection is lost or refused (08), resources are out (53), the server stops or starts or ran out of patience (57), or it takes no writes (25006). A session
- * knows nothing of a prepared statement (26000), knows it already (42P05), or its result has changed (0A000): nothing was done then.
+ * The connection is lost or refused (08), resources are out (53), the server stops or starts or ran out of patience
+ * (57), or it takes no writes (25006). A session knows nothing of a prepared statement (26000), knows it already
+ * (42P05), or its result has changed (0A000): nothing was done then.
  */
 const UNAVAILABLE = /^(08...|53...|57...|25006|40001|40P01|55P03|26000|42P05|0A000)$/
 
@@ -51,7 +56,10 @@ export function isUnavailable(error: unknown): boolean {
   return error instanceof Error && DRIVER.test(error.message)
 }
 
-/** The server ends the session with these, takes no writes any more (25006, after a failover), or has other statements prepared. */
+/**
+ * The server ends the session with these, takes no writes any more (25006, after a failover), or has other statements
+ * prepared.
+ */
 const ENDS_SESSION = /^(08...|57P0.|25P03|25006|26000|42P05|0A000)$/
 
 /** Whether the connection that had this error must not be used again. The driver's own errors have no code. */

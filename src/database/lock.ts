@@ -11,8 +11,8 @@ const SQLITE_BUSY = 5
 /**
  * Makes the folder where it is missing and locks it; returns what unlocks it again.
  *
- * The lock is SQLite's exclusive lock on an empty file: the one advisory file lock that Node brings for every platform. It
- * works across containers that share a volume, which a socket or a file with a process id in it would not.
+ * The lock is SQLite's exclusive lock on an empty file: the one advisory file lock that Node brings for every platform.
+ * It works across containers that share a volume, which a socket or a file with a process id in it would not.
  * @throws StartError where another process holds it, or the folder cannot be written
  */
 export async function lockFolder(folder: string): Promise<() => void> {
@@ -38,8 +38,8 @@ export async function lockFolder(folder: string): Promise<() => void> {
 }
 
 /**
- * Makes the folder, and those that it is in. Not Node's recursive mkdir, which never returns where a folder that is there
- * says of its content that it is not (ENOENT), as /proc does.
+ * Makes the folder, and those that it is in. Not Node's recursive mkdir, which never returns where a folder that is
+ * there says of its content that it is not (ENOENT), as /proc does.
  */
 function makeFolder(folder: string): void {
   const parent = dirname(folder)

@@ -68,7 +68,8 @@ const optionsOf = (migration?: MigrationFile) => ({ disableTransactions: migrati
 
 /**
  * Runs `work` in one process at a time. Kysely's own lock is not enough: a process that waits for it keeps a snapshot,
- * and `create index concurrently` waits for all older snapshots. This lock is held by an idle transaction, which has none.
+ * and `create index concurrently` waits for all older snapshots. This lock is held by an idle transaction, which has
+ * none.
  */
 async function alone(
   db: Kysely<Tables>,

@@ -16,9 +16,9 @@ import { parsers } from './values.ts'
 export const PGLITE_MAJOR_VERSION = '18'
 
 /**
- * PGlite reads every value through a TextDecoder made without options, which takes a leading U+FEFF for a byte order mark
- * and drops it: a task would come back other than it was sent. PGlite offers no setting for it, so the default changes
- * for this process.
+ * PGlite reads every value through a TextDecoder made without options, which takes a leading U+FEFF for a byte order
+ * mark and drops it: a task would come back other than it was sent. PGlite offers no setting for it, so the default
+ * changes for this process.
  */
 class TextDecoderKeepingBom extends TextDecoder {
   constructor(encoding?: string, options?: ConstructorParameters<typeof TextDecoder>[1]) {

@@ -1,9 +1,10 @@
 /**
- * Connections that many requests share. A statement is sent without waiting for the answers to those before it (PostgreSQL's
- * manual, 55.2.4, "Pipelining"); each is a transaction of its own, so that an error concerns no other.
+ * Connections that many requests share. A statement is sent without waiting for the answers to those before it
+ * (PostgreSQL's manual, 55.2.4, "Pipelining"); each is a transaction of its own, so that an error concerns no other.
  *
  * Answers come in the order of the statements: a slow one holds up those that were sent behind it. So there are several
- * connections with a bounded number of statements on each; the least loaded is taken, and one that does not get on is avoided.
+ * connections with a bounded number of statements on each; the least loaded is taken, and one that does not get on is
+ * avoided.
  */
 import type { QueryResult } from 'pg'
 import { breaksConnection, CLOSED, CONNECT_TIMEOUT, POOL_TIMEOUT, QUERY_TIMEOUT } from './errors.ts'
@@ -98,7 +99,10 @@ export function createPipelines(options: PipelinesOptions): Pipelines {
     }
   }
 
-  /** The one that is likely to answer first; undefined where it is worth waiting for it, or for one that is not there yet. */
+  /**
+   * The one that is likely to answer first; undefined where it is worth waiting for it, or for one that is not there
+   * yet.
+   */
   function choose(time: number, mayOpen: boolean): Pipeline | undefined {
     const isMoreToCome = mayOpen && (opening > 0 || pipelines.size < connections)
     let best: Pipeline | undefined

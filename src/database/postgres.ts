@@ -35,7 +35,8 @@ export interface PostgresConfig {
 export function openPostgres({ databaseUrl, migrationUrl, poolSize, isPrepared }: PostgresConfig, log: Logger): Store {
   const description = `PostgreSQL at ${withoutCredentials('DATABASE_URL', databaseUrl)}`
   withoutCredentials('MIGRATION_DATABASE_URL', migrationUrl)
-  // In transaction mode a pooler gives each transaction any session: it keeps the format for its clients, other settings would be for whoever comes next.
+  // In transaction mode a pooler gives each transaction any session: it keeps the format for its clients, other
+  // settings would be for whoever comes next.
   const settings: Settings = { ...SESSION_FORMAT, ...(isPrepared && SERVER_TIMEOUTS) }
   // A role may have limits of its own, which are for requests.
   const migrationSettings: Settings = {
@@ -85,8 +86,8 @@ export function openPostgres({ databaseUrl, migrationUrl, poolSize, isPrepared }
       return { busy: sum('busy'), idle: sum('idle'), waiting: sum('waiting') }
     },
     description,
-    // Migrations take as long as they take: a connection of their own, which waits for locks and for long statements. What only
-    // looks takes another one: a connection that goes silent just then must not be waited for without end.
+    // Migrations take as long as they take: a connection of their own, which waits for locks and for long statements.
+    // What only looks takes another one: a connection that goes silent just then must not be waited for without end.
     async migrate(work) {
       const open = (config: pg.PoolConfig) => {
         const pool = new pg.Pool({ ...POOL_DEFAULTS, connectionString: migrationUrl, max: 1, ...config })
@@ -105,7 +106,9 @@ export function openPostgres({ databaseUrl, migrationUrl, poolSize, isPrepared }
   }
 }
 
-/** What connections are for. Reads need few, for they do not wait; writes wait for the disk, several at the same time. */
+/**
+ * What connections are for. Reads need few, for they do not wait; writes wait for the disk, several at the same time.
+ */
 function divide(connections: number): { reads: number; writes: number; transactions: number } {
   const reads = Math.min(2, Math.ceil(connections / 5))
   const writes = Math.min(8, Math.floor((2 * connections) / 5))
@@ -119,7 +122,8 @@ function guardPool(
   nameOf: (text: string) => string | undefined,
   log: Logger,
 ): PostgresPool {
-  // A connection that dies raises an error of its own, whether it idles in the pool or is at work: unheard, it ends the process.
+  // A connection that dies raises an error of its own, whether it idles in the pool or is at work: unheard, it ends the
+  // process.
   const onError = (error: Error) => log.debug({ error: error.message }, 'a database connection was lost')
   pool.on('error', onError)
   pool.on('connect', client => client.on('error', onError))
@@ -147,7 +151,9 @@ function guardPool(
   }
 }
 
-/** pg takes a connection back without asking whether it still works: one that went silent would fail every later query. */
+/**
+ * pg takes a connection back without asking whether it still works: one that went silent would fail every later query.
+ */
 function createSession(client: pg.PoolClient, nameOf: (text: string) => string | undefined): PostgresPoolClient {
   let broken: Error | undefined
   const query = async (text: string, parameters: readonly unknown[]) => {

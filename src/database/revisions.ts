@@ -1,6 +1,7 @@
 /**
- * The row of each user that numbers their writes and counts their tasks and keys. A write locks it last and holds the lock until it
- * commits. So revisions increase and become visible in order; a number may be skipped, but is never filled in later.
+ * The row of each user that numbers their writes and counts their tasks and keys. A write locks it last and holds the
+ * lock until it commits. So revisions increase and become visible in order; a number may be skipped, but is never
+ * filled in later.
  */
 import { type RawBuilder, sql } from 'kysely'
 import type { Place, Places } from './statement.ts'
@@ -18,8 +19,8 @@ interface Take {
 }
 
 /**
- * Takes the user's next revisions, one for each of `rows`. Returns the last of them and the number of tombstones, or no row if there is
- * nothing to write.
+ * Takes the user's next revisions, one for each of `rows`. Returns the last of them and the number of tombstones, or no
+ * row if there is nothing to write.
  */
 export const takeRevisions = (userId: Place, { rows, live, tombstones, when }: Take) => {
   const count = (column: string, change: PerTask | undefined) =>
@@ -33,7 +34,10 @@ export const takeRevisions = (userId: Place, { rows, live, tombstones, when }: T
       returning c.revision, c.tombstones`
 }
 
-/** Takes a revision for a new task of a user who may be new as well. Returns no row if `quota` is reached or `when` does not hold. */
+/**
+ * Takes a revision for a new task of a user who may be new as well. Returns no row if `quota` is reached or `when` does
+ * not hold.
+ */
 export const takeRevisionForNew = (
   { userId, epoch, quota }: Places<{ userId: string; epoch: number; quota: number }>,
   when: RawBuilder<unknown>,
@@ -45,7 +49,8 @@ export const takeRevisionForNew = (
       returning c.revision`
 
 /**
- * Adds to the bytes kept for the idempotency keys of a user who may be new. Returns no row if that would exceed `quota`.
+ * Adds to the bytes kept for the idempotency keys of a user who may be new. Returns no row if that would exceed
+ * `quota`.
  * @param more an item of a from clause with one row, whose column `bytes` is added
  */
 export const countKeyBytes = (

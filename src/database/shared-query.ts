@@ -9,8 +9,8 @@ export const types: pg.CustomTypesConfig = {
 }
 
 /**
- * A query that makes objects of its rows itself: pg's own way copies a template for each, which leaves objects that are slow to turn into
- * JSON. It gets text and values, for a configuration would be copied member by member.
+ * A query that makes objects of its rows itself: pg's own way copies a template for each, which leaves objects that are
+ * slow to turn into JSON. It gets text and values, for a configuration would be copied member by member.
  */
 export class SharedQuery extends pg.Query {
   declare name: string | undefined
@@ -41,7 +41,10 @@ type ToRow = (values: unknown[]) => unknown
 
 const toRows = new Map<string, ToRow>()
 
-/** An object literal of these names, compiled: V8 makes an object of it at once, where it would add names from a list one by one. */
+/**
+ * An object literal of these names, compiled: V8 makes an object of it at once, where it would add names from a list
+ * one by one.
+ */
 function toRowOf(names: string[]): ToRow {
   const key = names.join('\0')
   const known = toRows.get(key)

@@ -13,8 +13,8 @@ class Placeholder {
 const placeholders: unknown = new Proxy({}, { get: (_, name) => new Placeholder(name as string) })
 
 /**
- * The place of a value in a statement. A statement is built before there are values, so nothing may depend on them: the type is void,
- * which the compiler does not allow in a condition or a comparison.
+ * The place of a value in a statement. A statement is built before there are values, so nothing may depend on them: the
+ * type is void, which the compiler does not allow in a condition or a comparison.
  */
 // biome-ignore lint/suspicious/noConfusingVoidType: undefined could be tested.
 export type Place = void
@@ -48,8 +48,9 @@ type Build<Values> = (places: Places<Values>) => RawBuilder<unknown>
 type Run<Values, Result> = (db: Kysely<Tables>, values: Values) => Promise<Result>
 
 /**
- * Makes statements that return one row, perhaps one, many, or none. `build` is called once, at the first use; what a statement's shape
- * depends on makes it another statement. Without a name it is built for each use, and planned for its values.
+ * Makes statements that return one row, perhaps one, many, or none. `build` is called once, at the first use; what a
+ * statement's shape depends on makes it another statement. Without a name it is built for each use, and planned for its
+ * values.
  */
 function statements(isRead: boolean) {
   const many = <Values, Row>(name: string | undefined, build: Build<Values>): Run<Values, Row[]> => {

@@ -6,9 +6,9 @@ import { describeError } from './errors.ts'
 import type { Tables } from './tables.ts'
 
 /**
- * The size from which a table is analyzed, in blocks. The planner chooses a sequential scan for a table that it knows to be small, and a
- * prepared statement keeps that plan while the table grows, until it is analyzed again. For a table that was never analyzed it assumes
- * ten blocks and uses the index.
+ * The size from which a table is analyzed, in blocks. The planner chooses a sequential scan for a table that it knows
+ * to be small, and a prepared statement keeps that plan while the table grows, until it is analyzed again. For a table
+ * that was never analyzed it assumes ten blocks and uses the index.
  */
 const LARGE = 32
 

@@ -8,5 +8,7 @@ const TIMESTAMPTZ = 1184
 export const timestamp = (text: string): string =>
   `${text.slice(0, 10)}T${text.slice(11, 19)}.${text.slice(20, -3).padEnd(3, '0')}Z`
 
-/** Parsers by object id. Revisions stay below 2^53: a user would have to write a million times a second for 285 years. */
+/**
+ * Parsers by object id. Revisions stay below 2^53: a user would have to write a million times a second for 285 years.
+ */
 export const parsers = { [INT8]: Number, [TIMESTAMPTZ]: timestamp } as const

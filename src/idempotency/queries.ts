@@ -49,7 +49,9 @@ export async function take(db: Db, request: KeyedRequest, now: string, expired: 
   }
 }
 
-/** What a key takes beside its response: the row, its index entries, the fingerprint. In bytes, and not less than it is. */
+/**
+ * What a key takes beside its response: the row, its index entries, the fingerprint. In bytes, and not less than it is.
+ */
 const ROW_BYTES = 500
 
 interface CompleteValues extends Omit<StoredResponse, 'headers'> {
@@ -61,7 +63,8 @@ interface CompleteValues extends Omit<StoredResponse, 'headers'> {
   epoch: number
 }
 
-// A key that has expired is taken again with what it counted for. The counter is the last row that is locked, as in every write.
+// A key that has expired is taken again with what it counted for. The counter is the last row that is locked, as in
+// every write.
 const completing = write.maybe<CompleteValues, { key_bytes: number }>(
   'key_complete',
   ({ userId, key, status, headers, body, bytes, quota, epoch }) => sql`

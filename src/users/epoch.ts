@@ -8,8 +8,8 @@ import { renewEpoch } from './queries.ts'
 const CHUNK = 1_000
 
 /**
- * How far revisions are moved on: further than any that were given after the backup, which must not be given again. 2^21 restores fit into
- * a number that is exact in JavaScript.
+ * How far revisions are moved on: further than any that were given after the backup, which must not be given again.
+ * 2^21 restores fit into a number that is exact in JavaScript.
  */
 const REVISIONS = 2 ** 32
 

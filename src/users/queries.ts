@@ -8,7 +8,9 @@ interface User {
   userId: string
 }
 
-/** `limit`: how many rows at a time. While a part is left, the epoch is new already: clients must not miss what is gone. */
+/**
+ * `limit`: how many rows at a time. While a part is left, the epoch is new already: clients must not miss what is gone.
+ */
 interface Part extends User {
   limit: number
   epoch: number
