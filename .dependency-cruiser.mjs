@@ -1,0 +1,188 @@
+/** Who may import whom: `npm run check` refuses every other import, types included. */
+
+/**
+ * The rooms of src/, and what each imports from the others: a room (`tasks/`) or one file of it (`tasks/page.ts`).
+ * A new room is a new line; a room without a line may import nothing.
+ */
+const rooms = {
+  'contract/': [[], 'The contract knows neither the server nor the database, so that it can be read and tested alone.'],
+  'quotas.ts': [['contract/problem.ts'], 'Limits, and the problems that report them.'],
+  'process/': [
+    ['database/store.ts', 'http/connections.ts'],
+    'Log, metrics and start errors serve every room and depend on none. The metrics take two types of what they count.',
+  ],
+  'database/': [
+    ['contract/problem.ts', 'process/start-error.ts'],
+    'The database knows how to run statements, not what they are for.',
+  ],
+  'health/': [
+    ['contract/', 'database/'],
+    'A resource sees its input and the database, never the request or its caller.',
+  ],
+  'users/': [
+    ['contract/', 'database/'],
+    'A resource sees its input and the database, never the request or its caller.',
+  ],
+  'tasks/': [
+    ['contract/', 'database/', 'quotas.ts'],
+    'A resource sees its input and the database, never the request or its caller.',
+  ],
+  'changes/': [
+    ['contract/', 'database/', 'tasks/columns.ts', 'tasks/page.ts'],
+    'The feed is a resource as well; it shares only the columns and the pages of tasks.',
+  ],
+  'handlers.ts': [
+    ['contract/types.ts', 'changes/', 'health/', 'tasks/', 'users/'],
+    'The table of handlers is the only place that knows all resources.',
+  ],
+  'idempotency/': [
+    ['contract/problem.ts', 'database/', 'quotas.ts'],
+    'A key is kept for any operation, so this room knows no operation and no request.',
+  ],
+  'jobs/': [
+    ['config/', 'database/', 'process/metrics.ts'],
+    'A job runs without requests and resources; its interval and limits come from the configuration.',
+  ],
+  'config/': [
+    ['auth/issuer-keys.ts', 'database/open.ts', 'jobs/purge.ts', 'process/start-error.ts', 'quotas.ts'],
+    'The configuration is read before anything runs. It borrows the types of its options, and one check of URLs.',
+  ],
+  'auth/': [
+    ['config/loopback.ts', 'contract/problem.ts'],
+    'Access is decided from the token and the address, without the database.',
+  ],
+  'http/': [
+    [
+      'auth/guard.ts',
+      'config/loopback.ts',
+      'contract/',
+      'database/',
+      'handlers.ts',
+      'idempotency/',
+      'jobs/purge.ts',
+      'process/metrics.ts',
+      'quotas.ts',
+    ],
+    'HTTP calls the handlers through their table, knows no resource, and gets its options as parameters.',
+  ],
+  'commands/': [
+    ['config/', 'contract/', 'database/', 'handlers.ts', 'jobs/', 'process/', 'users/'],
+    'A command works on the database directly, without a server. Nothing imports commands.',
+  ],
+  'main.ts': [
+    ['auth/', 'config/', 'contract/', 'database/', 'http/', 'jobs/', 'process/'],
+    'The service is put together here, from the rooms but not from their contents.',
+  ],
+}
+
+/** The packages that only some rooms may import. */
+const packages = {
+  '@?fastify': [['auth/', 'http/', 'main.ts'], 'The server can be replaced, and the rest be tested, without Fastify.'],
+  'pg|@electric-sql': [['database/'], 'Only one room knows which of the two databases is in use.'],
+  kysely: [
+    ['changes/', 'commands/', 'database/', 'health/', 'http/', 'idempotency/', 'jobs/', 'tasks/', 'users/'],
+    'Other rooms do not touch the database.',
+  ],
+  'openapi-backend|ajv': [['contract/'], 'Other rooms use what the contract compiles, not its compilers.'],
+}
+
+const escaped = path => path.replaceAll('.', '[.]')
+const inSrc = paths => (paths.length === 0 ? [] : [`^src/(${paths.map(escaped).join('|')})`])
+const forbid = (name, comment, from, to) => ({ name, comment, severity: 'error', from, to })
+
+const roomRules = Object.entries(rooms).map(([room, [others, comment]]) =>
+  forbid(`room ${room}`, comment, { path: inSrc([room]) }, { path: '^src/', pathNot: inSrc([room, ...others]) }),
+)
+
+const packageRules = Object.entries(packages).map(([name, [allowed, comment]]) =>
+  forbid(
+    `package ${name}`,
+    comment,
+    { path: '^src/', pathNot: inSrc(allowed) },
+    { path: `^node_modules/(@types/)?(${name})/` },
+  ),
+)
+
+/** The files that are started and not imported. */
+const started = ['^src/(main[.]ts|commands/|process/compile-cache[.]mjs)']
+const startedBesides = [
+  '^scripts/([^/]+|examples/.+)$',
+  '^test/(.+[.]test|[^/]+/types)[.]ts$',
+  // Started by their paths: the servers to compare with, a worker thread, and a module for --import.
+  '^scripts/bench/(catch-all|floor|plain|usual|aggressor)[.]ts$',
+  '^test/support/misbehave[.]mjs$',
+]
+
+export default {
+  forbidden: [
+    forbid('circle', 'Files that import each other cannot be understood or tested alone.', {}, { circular: true }),
+    ...roomRules,
+    forbid(
+      'room without a line',
+      'Every room of src/ has a line in .dependency-cruiser.mjs.',
+      { path: '^src/', pathNot: inSrc(Object.keys(rooms)) },
+      {},
+    ),
+    ...packageRules,
+    forbid(
+      'configuration',
+      'Who starts something reads the configuration; everything else gets its options as parameters.',
+      { path: '^src/', pathNot: '^src/(main[.]ts|commands/|config/|jobs/index[.]ts)' },
+      { path: '^src/config/', pathNot: '^src/config/loopback[.]ts' },
+    ),
+    forbid(
+      'service alone',
+      'The service is installed without scripts and tests.',
+      { path: '^src/' },
+      { path: '^(scripts|test)/' },
+    ),
+    forbid(
+      'development package',
+      'The service is installed without devDependencies.',
+      { path: '^(src|migrations)/' },
+      { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], pathNot: '^node_modules/@types/' },
+    ),
+    forbid('unresolvable', 'The file or package does not exist.', {}, { couldNotResolve: true }),
+    forbid('scripts', 'Scripts run without the tests.', { path: '^scripts/' }, { path: '^test/' }),
+    forbid(
+      'support',
+      'What scripts and tests share depends on neither.',
+      { path: '^scripts/support/' },
+      { path: '^scripts/', pathNot: '^scripts/support/' },
+    ),
+    forbid(
+      'tests',
+      'A test of the service uses scripts/support only; test/scripts/ tests the scripts.',
+      { path: '^test/', pathNot: '^test/scripts/' },
+      { path: '^scripts/', pathNot: '^scripts/support/' },
+    ),
+    forbid(
+      'migrations',
+      'A migration is frozen: it must do the same after any change of the code.',
+      { path: '^migrations/' },
+      { path: '^(src|scripts|test)/' },
+    ),
+    forbid(
+      'unused in the service',
+      'Nothing that is started imports this file of src/.',
+      { path: started },
+      { path: '^src/', pathNot: started, reachable: false },
+    ),
+    forbid(
+      'unused',
+      'No script and no test imports this file.',
+      { path: startedBesides },
+      { path: '^(scripts|test)/', pathNot: startedBesides, reachable: false },
+    ),
+  ],
+  options: {
+    doNotFollow: { path: '^node_modules/' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'types', 'node', 'default'],
+      extensions: ['.ts', '.mjs', '.js', '.d.ts'],
+    },
+  },
+}
