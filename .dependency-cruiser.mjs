@@ -6,7 +6,7 @@
  */
 const rooms = {
   'contract/': [[], 'The contract knows neither the server nor the database, so that it can be read and tested alone.'],
-  'quotas.ts': [['contract/problem.ts'], 'Limits, and the problems that report them.'],
+  'context.ts': [['contract/types.ts', 'database/tables.ts'], 'What every handler gets beside its input, as types.'],
   'process/': [
     ['database/store.ts', 'http/connections.ts'],
     'Log, metrics and start errors serve every room and depend on none. The metrics take two types of what they count.',
@@ -16,27 +16,27 @@ const rooms = {
     'The database knows how to run statements, not what they are for.',
   ],
   'health/': [
-    ['contract/', 'database/'],
+    ['context.ts', 'contract/', 'database/'],
     'A resource sees its input and the database, never the request or its caller.',
   ],
   'users/': [
-    ['contract/', 'database/'],
+    ['context.ts', 'contract/', 'database/'],
     'A resource sees its input and the database, never the request or its caller.',
   ],
   'tasks/': [
-    ['contract/', 'database/', 'quotas.ts'],
+    ['context.ts', 'contract/', 'database/'],
     'A resource sees its input and the database, never the request or its caller.',
   ],
   'changes/': [
-    ['contract/', 'database/', 'tasks/columns.ts', 'tasks/page.ts'],
+    ['context.ts', 'contract/', 'database/', 'tasks/columns.ts', 'tasks/page.ts'],
     'The feed is a resource as well; it shares only the columns and the pages of tasks.',
   ],
   'handlers.ts': [
-    ['contract/types.ts', 'changes/', 'health/', 'tasks/', 'users/'],
+    ['context.ts', 'changes/', 'health/', 'tasks/', 'users/'],
     'The table of handlers is the only place that knows all resources.',
   ],
   'idempotency/': [
-    ['contract/problem.ts', 'database/', 'quotas.ts'],
+    ['contract/problem.ts', 'database/'],
     'A key is kept for any operation, so this room knows no operation and no request.',
   ],
   'jobs/': [
@@ -44,7 +44,7 @@ const rooms = {
     'A job runs without requests and resources; its interval and limits come from the configuration.',
   ],
   'config/': [
-    ['auth/issuer-keys.ts', 'database/open.ts', 'jobs/purge.ts', 'process/start-error.ts', 'quotas.ts'],
+    ['auth/issuer-keys.ts', 'database/open.ts', 'process/start-error.ts'],
     'The configuration is read before anything runs. It borrows the types of its options, and one check of URLs.',
   ],
   'auth/': [
@@ -55,13 +55,13 @@ const rooms = {
     [
       'auth/guard.ts',
       'config/loopback.ts',
+      'context.ts',
       'contract/',
       'database/',
       'handlers.ts',
       'idempotency/',
       'jobs/purge.ts',
       'process/metrics.ts',
-      'quotas.ts',
     ],
     'HTTP calls the handlers through their table, knows no resource, and gets its options as parameters.',
   ],
@@ -80,7 +80,18 @@ const packages = {
   '@?fastify': [['auth/', 'http/', 'main.ts'], 'The server can be replaced, and the rest be tested, without Fastify.'],
   'pg|@electric-sql': [['database/'], 'Only one room knows which of the two databases is in use.'],
   kysely: [
-    ['changes/', 'commands/', 'database/', 'health/', 'http/', 'idempotency/', 'jobs/', 'tasks/', 'users/'],
+    [
+      'changes/',
+      'commands/',
+      'context.ts',
+      'database/',
+      'health/',
+      'http/',
+      'idempotency/',
+      'jobs/',
+      'tasks/',
+      'users/',
+    ],
     'Other rooms do not touch the database.',
   ],
   'openapi-backend|ajv': [['contract/'], 'Other rooms use what the contract compiles, not its compilers.'],

@@ -1,4 +1,6 @@
-/** `npm run forget -- <user_id>`: erases a user, with everything that is stored for one; it may be repeated at any time. */
+/**
+ * `npm run forget -- <user_id>`: erases a user, with everything that is stored for one; it may be repeated at any time.
+ */
 import { erasePart } from '../users/erase.ts'
 import { withDatabase } from './with-database.ts'
 

@@ -1,4 +1,7 @@
-/** `npm run migrate [-- up | down | status]`: the schema of the configured database; up is the default, down takes one migration back. */
+/**
+ * `npm run migrate [-- up | down | status]`: the schema of the configured database; up is the default, down takes one
+ * migration back.
+ */
 import type { Kysely } from 'kysely'
 import { migrateDown, migrateUp, migrationStatus } from '../database/migrate.ts'
 import type { Tables } from '../database/tables.ts'

@@ -1,4 +1,7 @@
-/** `npm run token -- alice [seconds]`: a token for development, signed with AUTH_SECRET; it lives for an hour unless told otherwise. */
+/**
+ * `npm run token -- alice [seconds]`: a token for development, signed with AUTH_SECRET; it lives for an hour unless
+ * told otherwise.
+ */
 import { SignJWT } from 'jose'
 import { readConfig } from '../config/read.ts'
 import { createAjv, loadContract } from '../contract/load.ts'

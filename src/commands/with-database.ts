@@ -5,7 +5,10 @@ import { readConfig } from '../config/read.ts'
 import type { Config } from '../config/variables.ts'
 import { type Database, databaseFailure, openDatabase } from '../database/open.ts'
 
-/** Opens the database, says which it is, does `work` and closes it; whatever fails is told, in a sentence where an operator can mend it, and ends with 1. */
+/**
+ * Opens the database, says which it is, does `work` and closes it; whatever fails is told, in a sentence where an
+ * operator can mend it, and ends with 1.
+ */
 export async function withDatabase(work: (database: Database, config: Config) => Promise<unknown>): Promise<void> {
   try {
     const config = readConfig()

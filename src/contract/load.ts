@@ -98,7 +98,10 @@ export async function loadContract<Context>(handlers: Handlers<Context>): Promis
   }
 }
 
-/** A copy without the discriminators' mappings: Ajv reads the values from the schemas, and refuses a mapping beside them. */
+/**
+ * A copy without the discriminators' mappings: Ajv reads the values from the schemas, and refuses a mapping beside
+ * them.
+ */
 export const withoutMappings = (document: unknown) =>
   JSON.parse(JSON.stringify(document, (name, value) => (name === 'mapping' ? undefined : value)))
 

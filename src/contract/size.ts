@@ -6,8 +6,8 @@ import { cut, escapePointer } from './validation-errors.ts'
 export const MAX_DEPTH = 8
 
 /**
- * The error of an array or object with more than `most` members, wherever a schema looks; undefined if there is none. It must be the only
- * error reported: validating each member would cost the server more than it costs the caller.
+ * The error of an array or object with more than `most` members, wherever a schema looks; undefined if there is none.
+ * It must be the only error reported: validating each member would cost the server more than it costs the caller.
  */
 export function findOversized(body: unknown, most: number, longestPlace: number): ValidationError | undefined {
   const found = search(body, most)

@@ -68,7 +68,10 @@ function copy(value: unknown, depth = 0): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, copy(member, depth + 1)]))
 }
 
-/** Ignoring a precondition would do what the caller wants prevented (RFC 9110, 13.1), so those that the operation does not have are errors. */
+/**
+ * Ignoring a precondition would do what the caller wants prevented (RFC 9110, 13.1), so those that the operation does
+ * not have are errors.
+ */
 function unknownPreconditions(operation: Operation): string[] {
   if (operation.method === 'get') return []
   const known = operation.parameters.map(({ name }) => name.toLowerCase())
@@ -76,8 +79,8 @@ function unknownPreconditions(operation: Operation): string[] {
 }
 
 /**
- * The first `most` errors. A value that violates two forms of one rule (format and pattern, say) is reported once. Errors that nobody will
- * see are not described: they cost the server more than the caller.
+ * The first `most` errors. A value that violates two forms of one rule (format and pattern, say) is reported once.
+ * Errors that nobody will see are not described: they cost the server more than the caller.
  */
 function firstDistinct(errors: Iterable<ValidationError>, most: number): ValidationError[] {
   const distinct = new Map<string, ValidationError>()

@@ -3,7 +3,10 @@ import { METHODS } from 'node:http'
 import type { FastifyInstance, HTTPMethods } from 'fastify'
 import { Problem } from '../contract/problem.ts'
 
-/** Lets the router accept every method that Node parses; one that it does not know would get 404. CONNECT never gets here. */
+/**
+ * Lets the router accept every method that Node parses; one that it does not know would get 404. CONNECT never gets
+ * here.
+ */
 export function supportAllMethods(app: FastifyInstance): void {
   for (const method of METHODS) {
     if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method)

@@ -71,7 +71,8 @@ export function createRouteHandler(
         return render(await run(user, isTransaction, () => call(db), reply.raw), request)
       }
       const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = header
-      // The query and the body as they were sent: a default of a later version must not make a retry a different request.
+      // The query and the body as they were sent: a default of a later version must not make a retry a different
+      // request.
       const identity = { operationId, id: path.id, ifMatch, ifNoneMatch, query: sent.query, body: sent.body ?? {} }
       const keyed = { userId: user as string, key: readKey(key), fingerprint: fingerprint(identity) }
       const callAndRender = async (transaction: Kysely<Tables>) => {

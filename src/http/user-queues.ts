@@ -59,8 +59,9 @@ export function createUserQueue({ concurrency, maxWaiting, timeout }: QueueOptio
 const WAITING = { maxWaiting: 100, timeout: 2_000 }
 
 /**
- * The queues of each user. Pages may be large, and hold up what is behind them on a shared connection. Writes of one user wait for each
- * other anyway, for the lock of the user's counter: more of them at a time would only take connections from other users.
+ * The queues of each user. Pages may be large, and hold up what is behind them on a shared connection. Writes of one
+ * user wait for each other anyway, for the lock of the user's counter: more of them at a time would only take
+ * connections from other users.
  */
 export const createUserQueues = () => ({
   reads: createUserQueue({ ...WAITING, concurrency: 16 }),

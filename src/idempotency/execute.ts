@@ -1,6 +1,6 @@
 /**
- * Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07): a request with a key is executed once; retries get its response. Key, write
- * and response are one transaction, so that no crash leaves one without the others.
+ * Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07): a request with a key is executed once; retries get
+ * its response. Key, write and response are one transaction, so that no crash leaves one without the others.
  */
 import { createHash } from 'node:crypto'
 import type { Kysely } from 'kysely'

@@ -35,8 +35,8 @@ const taking = write.maybe<KeyedRequest & { now: string; expired: string }, { ke
 )
 
 /**
- * Takes the key for a request, in the transaction that executes it; false if it is taken. Waits for a concurrent transaction that has
- * taken it, up to the lock timeout.
+ * Takes the key for a request, in the transaction that executes it; false if it is taken. Waits for a concurrent
+ * transaction that has taken it, up to the lock timeout.
  * @param expired keys from before are free again
  * @returns `in use` if the lock timeout expires first; the transaction has failed then
  */

@@ -20,8 +20,8 @@ export interface Removed {
 }
 
 /**
- * Makes tombstones of up to `limit` tasks that are completed, or that are not. Each takes a revision of its own, for a change feed that
- * is cut between two of them must know which of them it has returned.
+ * Makes tombstones of up to `limit` tasks that are completed, or that are not. Each takes a revision of its own, for a
+ * change feed that is cut between two of them must know which of them it has returned.
  */
 // Selected in index order, locked in id order.
 export const removeAll = write.one<{ userId: string; completed: boolean; limit: number; now: string }, Removed>(

@@ -7,7 +7,10 @@ export type Task = components['schemas']['Task']
 /** The fields that a client sets. */
 export type Fields = components['schemas']['TaskUpdate']
 
-/** Their columns, with their types in SQL. A new field is added here, in the contract, in a migration and in `database/tables.ts`. */
+/**
+ * Their columns, with their types in SQL. A new field is added here, in the contract, in a migration and in
+ * `database/tables.ts`.
+ */
 const fieldTypes = { title: 'text', description: 'text', completed: 'boolean' } satisfies Record<keyof Fields, string>
 
 export const fields = Object.keys(fieldTypes) as (keyof Fields)[]

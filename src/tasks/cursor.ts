@@ -1,6 +1,6 @@
 /**
- * Page cursors: an order and the last row before the page, as base64url of the JSON array `[sort, key, id]`. Clients must not look into
- * them; one that no page can have returned is refused.
+ * Page cursors: an order and the last row before the page, as base64url of the JSON array `[sort, key, id]`. Clients
+ * must not look into them; one that no page can have returned is refused.
  */
 import type { Task } from './columns.ts'
 import { isSort, orderOf, type Sort } from './sorts.ts'

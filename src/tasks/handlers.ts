@@ -87,7 +87,8 @@ export const getTask: Handler<'getTask'> = async ({ path, precondition }, { db }
   return ok(task)
 }
 
-// The contract requires every field of the first version, and a later one keeps its value when absent: so PUT is a patch.
+// The contract requires every field of the first version, and a later one keeps its value when absent: so PUT is a
+// patch.
 export const replaceTask: Handler<'replaceTask'> = (input, context) => change(input, context)
 
 export const updateTask = ((input, context) => change(input, context)) satisfies Handler<'updateTask'>

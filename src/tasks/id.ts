@@ -11,7 +11,10 @@ let used = pool.length
 
 let last = { msecs: 0, seq: 0 }
 
-/** Those of one millisecond are numbered on from a random number (RFC 9562, 6.2, method 2), which leaves room for a billion of them. */
+/**
+ * Those of one millisecond are numbered on from a random number (RFC 9562, 6.2, method 2), which leaves room for a
+ * billion of them.
+ */
 export function createId(now = Date.now()): string {
   if (used === pool.length) {
     randomFillSync(pool)

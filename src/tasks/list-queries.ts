@@ -79,8 +79,8 @@ function listingOf(sort: Sort, filters: readonly Filter[]) {
 }
 
 /**
- * Up to `limit` tasks after `after`, in the order of `sort`; equal keys by id, in the same direction. Fewer where the text before the last
- * one reaches `pageBytes`.
+ * Up to `limit` tasks after `after`, in the order of `sort`; equal keys by id, in the same direction. Fewer where the
+ * text before the last one reaches `pageBytes`.
  */
 export function list(db: Kysely<Tables>, { sort, filters, after, ...page }: Page): Promise<Task[]> {
   const names = (Object.keys(conditions) as Filter[]).filter(name => filters[name] !== undefined)

@@ -11,8 +11,8 @@ interface Text {
 const textBytes = sql`octet_length(title) + coalesce(octet_length(description), 0)`
 
 /**
- * The rows of `page` in `order` until those before a row have `pageBytes` of text: as much as a response may hold, and one row more, which
- * says that there is more.
+ * The rows of `page` in `order` until those before a row have `pageBytes` of text: as much as a response may hold, and
+ * one row more, which says that there is more.
  * @param page a query that is bounded in rows and returns them in `order`
  */
 export const boundedInBytes = (

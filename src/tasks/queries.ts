@@ -1,5 +1,6 @@
 /**
- * The SQL that reads and writes single tasks. Lists are in list-queries.ts, what writes or deletes several at once in bulk-queries.ts.
+ * The SQL that reads and writes single tasks. Lists are in list-queries.ts, what writes or deletes several at once in
+ * bulk-queries.ts.
  *
  * Times come as parameters, never from now(), and every condition names user_id: distributed PostgreSQL asks for both.
  */
@@ -14,8 +15,8 @@ interface Key {
   id: string
 }
 
-// A lookup by id never states the predicate of a partial index. PostgreSQL might choose that index, whose last column is the id, and walk
-// all of the user's tasks. So the filter is outside, and `offset 0` keeps it there.
+// A lookup by id never states the predicate of a partial index. PostgreSQL might choose that index, whose last column
+// is the id, and walk all of the user's tasks. So the filter is outside, and `offset 0` keeps it there.
 export const find = read.maybe<Key, Task>(
   'task_find',
   ({ userId, id }) => sql`
@@ -26,11 +27,11 @@ export const find = read.maybe<Key, Task>(
 type NewTask = Key & Partial<Fields> & { now: string; quota: number; epoch: number }
 
 /**
- * Stores a new task; undefined where the user has, or had, one with this id, or has as many live tasks as `quota` allows. Nothing is
- * written then; `findTaken` says which it is.
+ * Stores a new task; undefined where the user has, or had, one with this id, or has as many live tasks as `quota`
+ * allows. Nothing is written then; `findTaken` says which it is.
  */
-// If two requests create the same id concurrently, one gets a unique violation; its retry finds the task. `on conflict do nothing` would be
-// wrong, because the counter would have counted a task that does not exist.
+// If two requests create the same id concurrently, one gets a unique violation; its retry finds the task. `on conflict
+// do nothing` would be wrong, because the counter would have counted a task that does not exist.
 export const insert = write.maybe<NewTask, Task>('task_insert', places => {
   const { userId, id, now, completed } = places
   return sql`
@@ -45,7 +46,8 @@ export const insert = write.maybe<NewTask, Task>('task_insert', places => {
 })
 
 /** Whether the task that has this id was deleted after `deletedSince`; undefined where the id is free. */
-// The time is not part of the condition, which could lead PostgreSQL to an index of the trash instead of the primary key.
+// The time is not part of the condition, which could lead PostgreSQL to an index of the trash instead of the primary
+// key.
 export const findTaken = read.maybe<Key & { deletedSince: string }, { isInTrash: boolean }>(
   'task_find_taken',
   ({ userId, id, deletedSince }) => sql`
@@ -76,8 +78,9 @@ interface Write {
 }
 
 /**
- * Every write of one task: locks it, checks the condition on the locked row, takes a revision if the task would change, writes it and
- * returns it. `next` must stay above the lock: next to it, it would be computed from the row as it was before the wait for the lock.
+ * Every write of one task: locks it, checks the condition on the locked row, takes a revision if the task would change,
+ * writes it and returns it. `next` must stay above the lock: next to it, it would be computed from the row as it was
+ * before the wait for the lock.
  */
 const writeOne = (
   { userId, id, ifMatch, ifNoneMatch }: Places<Target>,
@@ -111,7 +114,9 @@ const writeOne = (
     select ${columnsOf('(task)')}, matched, 0 from stored where not exists (select from written)`
 }
 
-/** How a change of a task's fields changes its times. They never run backwards, although the clocks of replicas differ. */
+/**
+ * How a change of a task's fields changes its times. They never run backwards, although the clocks of replicas differ.
+ */
 const touched = (now: Place) => sql`,
         completed_at = case
           when next.completed then coalesce(t.completed_at, greatest(t.updated_at, ${now}::timestamptz))
@@ -119,8 +124,8 @@ const touched = (now: Place) => sql`,
         updated_at = greatest(t.updated_at, ${now}::timestamptz)`
 
 /**
- * Applies the JSON object `patch` to a task's fields if the condition holds; undefined if there is no such task. Nothing is written if no
- * value differs from what is stored.
+ * Applies the JSON object `patch` to a task's fields if the condition holds; undefined if there is no such task.
+ * Nothing is written if no value differs from what is stored.
  */
 export const update = write.maybe<Target & { patch: string; now: string }, Written>('task_update', places =>
   writeOne(places, {
@@ -151,8 +156,8 @@ export const remove = write.maybe<Target & { now: string }, Written>('task_remov
 )
 
 /**
- * Restores a task that was deleted after `deletedSince`, if the condition holds, and returns it; a live one is returned as it is, and a
- * deleted one where the user has as many live tasks as `quota` allows. Undefined where there is none.
+ * Restores a task that was deleted after `deletedSince`, if the condition holds, and returns it; a live one is returned
+ * as it is, and a deleted one where the user has as many live tasks as `quota` allows. Undefined where there is none.
  */
 export const restore = write.maybe<Target & { deletedSince: string; quota: number }, Written>('task_restore', places =>
   writeOne(places, {
