@@ -40,7 +40,7 @@ t.test('one log line for each request, without bodies, queries or credentials', 
   await untilHealthy(origin)
   const user = randomUser()
   const headers = { 'x-request-id': 'mine', authorization: 'Bearer secret-token' }
-  await client(t, origin).call('POST', `/api/${user}/tasks?x=secret-query`, { title: 'secret-title' }, headers)
+  await client(origin).call('POST', `/api/${user}/tasks?x=secret-query`, { title: 'secret-title' }, headers)
   t.match(await logged(line => line.request_id === 'mine'), {
     level: 30,
     msg: 'request',
@@ -52,7 +52,7 @@ t.test('one log line for each request, without bodies, queries or credentials', 
     problem: 'validation_failed',
   })
   t.notMatch(JSON.stringify(log), /secret/)
-  await client(t, origin).call('GET', '/%')
+  await client(origin).call('GET', '/%')
   t.match(await logged(line => line.path === '/%'), { status: 400, msg: 'request' })
 })
 
@@ -108,13 +108,13 @@ t.test('limits are off or other where it is told so', async t => {
   const unlimited = await runMain(t, env)
   await untilHealthy(unlimited.origin)
   const header = await bearer(user)
-  const { headers } = await client(t, unlimited.origin).call('GET', `/api/${user}/tasks`, undefined, header)
+  const { headers } = await client(unlimited.origin).call('GET', `/api/${user}/tasks`, undefined, header)
   t.notOk(headers.has('ratelimit'))
   await unlimited.end('SIGTERM')
 
   const { origin } = await runMain(t, { ...config, RATE_LIMIT: '7' })
   await untilHealthy(origin)
-  const limited = await client(t, origin).call('GET', `/api/${user}/tasks`)
+  const limited = await client(origin).call('GET', `/api/${user}/tasks`)
   t.equal(limited.headers.get('ratelimit-policy'), '"user";q=7;w=60', 'without authentication, too')
 })
 
@@ -134,7 +134,7 @@ t.test('with authentication any address is served, in production too', async t =
     [],
   )
   await untilHealthy(origin)
-  const { call } = client(t, origin)
+  const { call } = client(origin)
   const user = randomUser()
   const { stdout } = await promisify(execFile)(process.execPath, [tokenScript, user], {
     env: { ...process.env, ...env },
@@ -156,7 +156,7 @@ t.test('an issuer without an audience is warned of, and tokens are of the type t
   await untilHealthy(origin)
   const user = randomUser()
   const status = async (header: Record<string, string>) =>
-    (await client(t, origin).call('GET', `/api/${user}/tasks`, undefined, header)).status
+    (await client(origin).call('GET', `/api/${user}/tasks`, undefined, header)).status
   t.equal(await status(await issuer.bearer(user, 'key')), 401, 'it might be an ID token')
   t.equal(await status(await issuer.bearer(user, 'key', {}, { typ: 'at+jwt' })), 200)
 })
@@ -254,7 +254,7 @@ t.test('a second process on one data folder is refused and harms nothing', async
   const dataDir = join(await temporaryFolder(t), 'data')
   const { origin, process: owner, end } = await runMain(t, { DATA_DIR: dataDir })
   await untilHealthy(origin)
-  const { create } = client(t, origin)
+  const { create } = client(origin)
   const user = randomUser()
   const task = await create(user)
 
@@ -267,7 +267,7 @@ t.test('a second process on one data folder is refused and harms nothing', async
   await end('SIGKILL')
   const successor = await runMain(t, { DATA_DIR: dataDir })
   await untilHealthy(successor.origin)
-  const { body } = await client(t, successor.origin).call('GET', `/api/${user}/tasks?sort=created_at`)
+  const { body } = await client(successor.origin).call('GET', `/api/${user}/tasks?sort=created_at`)
   t.same(body.data, [task, second], 'the lock of a killed process is gone, its tasks are there')
 })
 

@@ -5,7 +5,7 @@ import { client, ownDatabase, randomUser, type Task } from '../scripts/support/s
 
 /** Reads all of a user's tasks, oldest first. */
 async function all(running: Running, user: string): Promise<Task[]> {
-  const { call } = client(t, running.origin)
+  const { call } = client(running.origin)
   const tasks: Task[] = []
   for (let query: string | null = 'sort=created_at&limit=200'; query !== null; ) {
     const { body } = await call('GET', `/api/${user}/tasks?${query}`)
@@ -20,7 +20,7 @@ t.test('a restart keeps every task as it was', async t => {
   const user = randomUser()
   const first = await runMain(t, env)
   await untilHealthy(first.origin)
-  const { create, call } = client(t, first.origin)
+  const { create, call } = client(first.origin)
   const open = await create(user, { title: 'Open 😀', description: '\u00e9' })
   const { id } = await create(user, { title: 'Done' })
   const { body: done } = await call('PATCH', `/api/${user}/tasks/${id}/complete`)
@@ -31,7 +31,7 @@ t.test('a restart keeps every task as it was', async t => {
   const second = await runMain(t, env)
   await untilHealthy(second.origin)
   t.same(await all(second, user), [open, done])
-  t.equal((await client(t, second.origin).create(user)).revision, 6, 'the numbering goes on')
+  t.equal((await client(second.origin).create(user)).revision, 6, 'the numbering goes on')
 })
 
 t.test('kill -9 in the middle of writing loses nothing that was acknowledged', async t => {
@@ -88,7 +88,7 @@ t.test('user journey: a day with a list, over a restart', async t => {
   const path = `/api/${encodeURIComponent(user)}/tasks`
   const morning = await runMain(t, env)
   await untilHealthy(morning.origin)
-  const { call } = client(t, morning.origin)
+  const { call } = client(morning.origin)
 
   t.same((await call('GET', path)).body, { data: [], next_cursor: null }, 'an empty list to begin with')
   const plan = await call('POST', path, { title: 'Plan the trip', description: 'Trains, not planes' })
@@ -108,7 +108,7 @@ t.test('user journey: a day with a list, over a restart', async t => {
 
   const evening = await runMain(t, env)
   await untilHealthy(evening.origin)
-  const later = client(t, evening.origin)
+  const later = client(evening.origin)
   const open = await later.call('GET', `${path}?completed=false`)
   t.same(
     open.body.data.map(({ title }: Task) => title),

@@ -22,7 +22,8 @@ const tokenIn = (text: string) => /"next":"([\w-]+)"/.exec(text)?.[1]
 
 for (const file of ['README.md', 'docs/clients.md']) {
   t.test(file, { skip: !hasCurl && !process.env.CI && 'needs curl' }, async t => {
-    const { origin } = await startService(t)
+    await using service = await startService()
+    const { origin } = service
     const user = randomUser()
     const text = await readFile(new URL(`../${file}`, import.meta.url), 'utf8')
     const steps = [...text.matchAll(/```console\n\$ (.+)\n([^`]*)```/g)]

@@ -1,5 +1,4 @@
 /** Checks responses against the contract and remembers which of the declared ones were seen. */
-import { randomUUID } from 'node:crypto'
 import { appendFileSync } from 'node:fs'
 import type { ValidateFunction } from 'ajv'
 import { createAjv, loadContract, type Operation, type Schema } from '../../src/contract/load.ts'
@@ -117,27 +116,3 @@ function schemaViolations(schema: Schema, value: unknown): string[] {
 function remember(operationId: OperationId, status: number): void {
   if (process.env.TEST_SEEN) appendFileSync(process.env.TEST_SEEN, `${operationId} ${status}\n`)
 }
-
-/** A valid body for each operation that needs one. */
-const bodies: Partial<Record<OperationId, unknown>> = {
-  createTask: { title: 'T' },
-  replaceTask: { title: 'T', description: null, completed: false },
-  updateTask: {},
-  batchTasks: { items: [{ action: 'create', task: { title: 'T' } }] },
-}
-
-/** A query for each operation that needs one. */
-const queries: Partial<Record<OperationId, (user: string) => string>> = {
-  deleteTasks: () => '?completed=true',
-  eraseUser: user => `?confirm=${user}`,
-}
-
-/** A valid request to an operation; of a user whom no other test knows, about a task that is not there, unless told otherwise. */
-export const requestTo = (
-  { operationId, method, path }: Operation,
-  { user = `user-${randomUUID()}`, id = randomUUID() as string } = {},
-): [method: string, path: string, body: unknown] => [
-  method.toUpperCase(),
-  path.replace('{user_id}', user).replace('{id}', id) + (queries[operationId]?.(user) ?? ''),
-  bodies[operationId],
-]

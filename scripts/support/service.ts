@@ -1,6 +1,6 @@
 /** Starts the service as production does, on a real database and a free port; every response is checked against the contract. */
 import { randomUUID } from 'node:crypto'
-import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { cp, type DisposableTempDir, mkdtempDisposable } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,63 +11,81 @@ import { UNLIMITED } from '../../src/config/storage.ts'
 import { type Database, type DatabaseConfig, openDatabase } from '../../src/database/open.ts'
 import { type AppOptions, buildApp } from '../../src/http/app.ts'
 import type { Task } from '../../src/tasks/columns.ts'
-import { type Answer, violations } from './contract.ts'
-import { exchange } from './socket.ts'
+import { type Call, createCall, sendBytes } from './call.ts'
+import { createUser, type User, type UserOptions } from './client.ts'
+import type { Answer } from './contract.ts'
+import { randomUser } from './requests.ts'
 
 export type { Answer, Task }
+export { randomUser }
 
-/** Whoever cleans up in the end: a test, or a script. */
+/** What cleans up in the end: a test, or a script. */
 export interface Teardown {
   teardown(undo: () => unknown): void
 }
 
-/** What tap gives to a test, as far as it is needed here. */
-export interface Test extends Teardown {
-  same(found: unknown, wanted: unknown, ...message: [] | [string]): unknown
-}
+export type Test = Teardown
 
-export interface Service {
+/** What a test can do with a service, wherever that runs. */
+export interface Client {
   origin: string
   port: number
-  database: Database
-  /** Sends a request; a body that is not a string goes out as JSON. */
-  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
-  /** Sends bytes as they are and checks what comes back as the answer to `method` and `path`. */
+  /** A fresh user, with a method for each operation. */
+  newUser(options?: UserOptions): Promise<User>
+  /** For raw requests; a body that is not a string goes out as JSON. */
+  call: Call
+  /** Sends bytes as they are and checks what comes back as the response to `method` and `path`. */
   send(method: string, path: string, bytes: string): Promise<Answer>
   /** Creates a task and returns it. */
   create(user: string, task?: Partial<Task>, headers?: Record<string, string>): Promise<Task>
+}
+
+export interface Service extends Client, AsyncDisposable {
+  database: Database
 }
 
 const HOUR = 3_600_000
 
 export const silent: Logger = pino({ level: 'silent' })
 
-/** A user whom no other test knows. */
-export const randomUser = (): string => `user-${randomUUID()}`
-
 export const onPostgres = process.env.TEST_DATABASE_URL !== undefined
 
-/** A folder that is gone after the test. */
-export async function temporaryFolder(test: Teardown): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'task-service-'))
-  test.teardown(() => rm(folder, { recursive: true, force: true }))
-  return folder
+/** A folder that is gone once it is disposed of, or after the test. */
+export function temporaryFolder(): Promise<DisposableTempDir>
+export function temporaryFolder(test: Teardown): Promise<string>
+export async function temporaryFolder(test?: Teardown): Promise<DisposableTempDir | string> {
+  const folder = await mkdtempDisposable(join(tmpdir(), 'task-service-'))
+  test?.teardown(() => folder.remove())
+  return test === undefined ? folder : folder.path
 }
 
+/** A database that is gone once it is disposed of, or as it was before. */
+export type HeldDatabase = DatabaseConfig & AsyncDisposable
+
 /** The database that all test files share on PostgreSQL; on PGlite a copy of the template. */
-export async function sharedDatabase(test: Test): Promise<DatabaseConfig> {
+export async function sharedDatabase(): Promise<HeldDatabase> {
+  if (!onPostgres) return copyOfTemplate(10)
   const databaseUrl = process.env.TEST_DATABASE_URL
-  return { databaseUrl, dataDir: onPostgres ? '' : await copyOfTemplate(test), poolSize: 10 }
+  return { databaseUrl, dataDir: '', poolSize: 10, [Symbol.asyncDispose]: async () => undefined }
 }
 
 /** A database of the test's own, empty but for the schema that `prepare` makes. */
-export async function ownDatabase(test: Test): Promise<DatabaseConfig> {
-  if (!onPostgres) return { databaseUrl: undefined, dataDir: await copyOfTemplate(test), poolSize: 1 }
+export async function ownDatabase(test?: Teardown): Promise<HeldDatabase> {
+  const config = onPostgres ? await newDatabase() : await copyOfTemplate(1)
+  test?.teardown(() => config[Symbol.asyncDispose]())
+  return config
+}
+
+async function newDatabase(): Promise<HeldDatabase> {
   const name = `test_${randomUUID().replaceAll('-', '')}`
   await administer(`create database ${name}`)
-  test.teardown(() => administer(`drop database ${name} with (force)`))
   const url = process.env.TEST_DATABASE_URL as string
-  return { databaseUrl: url.replace(/\/[^/?]*(\?|$)/, `/${name}$1`), dataDir: '', poolSize: 5 }
+  return {
+    databaseUrl: url.replace(/\/[^/?]*(\?|$)/, `/${name}$1`),
+    dataDir: '',
+    poolSize: 5,
+    [Symbol.asyncDispose]: () => administer(`drop database ${name} with (force)`),
+  }
 }
 
 async function administer(statement: string): Promise<void> {
@@ -77,10 +95,10 @@ async function administer(statement: string): Promise<void> {
   await client.end()
 }
 
-async function copyOfTemplate(test: Test): Promise<string> {
-  const folder = await temporaryFolder(test)
-  if (process.env.TEST_TEMPLATE) await cp(process.env.TEST_TEMPLATE, folder, { recursive: true })
-  return folder
+async function copyOfTemplate(poolSize: number): Promise<HeldDatabase> {
+  const { path, remove } = await temporaryFolder()
+  if (process.env.TEST_TEMPLATE) await cp(process.env.TEST_TEMPLATE, path, { recursive: true })
+  return { databaseUrl: undefined, dataDir: path, poolSize, [Symbol.asyncDispose]: remove }
 }
 
 interface Options
@@ -101,22 +119,26 @@ interface Options
         | 'stopping'
       >
     > {
-  config?: DatabaseConfig
+  /** A database that the caller holds, or a function that makes one for the service to hold. */
+  config?: DatabaseConfig | (() => Promise<HeldDatabase>)
   logger?: Logger
   requestTimeout?: number
   /** Whether the database is prepared: false leaves the service as it is while it waits for one. */
   prepare?: boolean
 }
 
-/** Starts the service and stops it when `test` ends. */
-export async function startService(test: Test, options: Options = {}): Promise<Service> {
-  const { logger = silent, requestTimeout = 30_000, prepare = true, trustProxy, corsOrigins } = options
+/** Starts the service; it stops when it is disposed of. */
+export async function startService(options: Options = {}): Promise<Service> {
+  const { config = sharedDatabase, logger = silent, requestTimeout = 30_000, prepare = true } = options
+  const { trustProxy, corsOrigins } = options
   // A machine that is busy with other tests must not turn answers into 503.
   const { maxInFlight = 1000, maxEventLoopDelay = 0, stopping = new AbortController().signal } = options
   const { maxConnections = 1000, responseTimeout = 30_000, maxUnsentBytes = 128 * 1024 * 1024, metrics } = options
   const { retention = { tombstones: HOUR, keys: HOUR } } = options
   const { quotas = { tasks: UNLIMITED, tombstones: UNLIMITED, keyBytes: UNLIMITED } } = options
-  const database = await openDatabase(options.config ?? (await sharedDatabase(test)), logger)
+  await using opened = new AsyncDisposableStack()
+  const database = await openDatabase(typeof config === 'function' ? opened.use(await config()) : config, logger)
+  opened.defer(() => database.close())
   if (prepare) await database.prepare(new AbortController().signal)
   const app = await buildApp({
     database,
@@ -137,48 +159,24 @@ export async function startService(test: Test, options: Options = {}): Promise<S
     corsOrigins,
   })
   await app.listen({ host: '127.0.0.1', port: 0 })
-  test.teardown(async () => {
-    await app.close()
-    await database.close()
-  })
+  opened.defer(() => app.close())
   const { port } = app.server.address() as AddressInfo
-  return { database, ...client(test, `http://127.0.0.1:${port}`) }
+  const all = opened.move()
+  return { database, ...client(`http://127.0.0.1:${port}`), [Symbol.asyncDispose]: () => all.disposeAsync() }
 }
 
 /** The calls to a service at `origin`, wherever it runs. */
-export function client(test: Test, origin: string): Omit<Service, 'database'> {
+export function client(origin: string): Client {
   const port = Number(new URL(origin).port)
-  const check = (method: string, path: string, answer: Answer): Answer => {
-    test.same(violations(method, path, answer), [], `${method} ${path} ${answer.status} keeps the contract`)
-    return answer
-  }
-  const call: Service['call'] = async (method, path, body, headers = {}) => {
-    const response = await fetch(origin + path, {
-      method,
-      headers: {
-        ...(body === undefined || typeof body === 'string' ? {} : { 'content-type': 'application/json' }),
-        ...headers,
-      },
-      body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body),
-      redirect: 'manual',
-    })
-    return check(method, path, toAnswer(response.status, response.headers, await response.text()))
-  }
+  const call = createCall(origin)
   return {
     origin,
     port,
     call,
-    async send(method, path, bytes) {
-      const { status, headers, text } = await exchange(port, bytes)
-      return check(method, path, toAnswer(status, headers, text))
-    },
+    newUser: options => createUser(origin, options),
+    send: (...request) => sendBytes(port, ...request),
     async create(user, task = {}, headers = {}) {
       return (await call('POST', `/api/${encodeURIComponent(user)}/tasks`, { title: 'A task', ...task }, headers)).body
     },
   }
-}
-
-function toAnswer(status: number, headers: Headers, text: string): Answer {
-  const isJson = headers.get('content-type')?.includes('json') && text !== ''
-  return { status, headers, text, body: isJson ? JSON.parse(text) : undefined }
 }

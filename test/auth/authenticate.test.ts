@@ -1,16 +1,16 @@
 /** Who may: every operation with every kind of token, for one's own tasks and for others'. */
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
 import t from 'tap'
-import { operations, requestTo } from '../../scripts/support/contract.ts'
-import { randomUser, silent, startService, type Test } from '../../scripts/support/service.ts'
+import { operations } from '../../scripts/support/contract.ts'
+import { validRequest } from '../../scripts/support/requests.ts'
+import { randomUser, silent, startService } from '../../scripts/support/service.ts'
 import { createAuthenticate } from '../../src/auth/authenticate.ts'
 import { bearer, secret, startIssuer } from '../support/issuer.ts'
 
 const secured = operations.filter(({ path }) => path.includes('{user_id}'))
 const INVALID = 'Bearer error="invalid_token"'
 
-const withSecret = (test: Test, more = {}) =>
-  startService(test, { authenticate: createAuthenticate({ secret, ...more }, silent) })
+const withSecret = (more = {}) => startService({ authenticate: createAuthenticate({ secret, ...more }, silent) })
 
 t.test('the contract secures every operation on tasks, and no other', async t => {
   t.ok(secured.length > 0)
@@ -19,7 +19,8 @@ t.test('the contract secures every operation on tasks, and no other', async t =>
 })
 
 t.test('without a token, or with none that is valid, everything is 401', async t => {
-  const { call } = await withSecret(t, { audience: 'tasks' })
+  await using service = await withSecret({ audience: 'tasks' })
+  const { call } = service
   const user = randomUser()
   const own = { aud: 'tasks' }
   const now = Math.floor(Date.now() / 1000)
@@ -51,13 +52,13 @@ t.test('without a token, or with none that is valid, everything is 401', async t
   ]
   for (const operation of secured) {
     for (const [why, challenge, header] of refused) {
-      const [method, path, body] = requestTo(operation, { user })
+      const [method, path, body] = validRequest(operation, user)
       const answer = await call(method, path, body, header)
       t.equal(answer.status, 401, `${operation.operationId}: ${why}`)
       t.equal(answer.body.code, 'unauthenticated')
       t.equal(answer.headers.get('www-authenticate'), challenge, why)
     }
-    const [method, path, body] = requestTo(operation, { user })
+    const [method, path, body] = validRequest(operation, user)
     t.not((await call(method, path, body, { authorization })).status, 401, `${operation.operationId} with a valid one`)
   }
   const lower = authorization.replace('Bearer', 'bearer')
@@ -66,7 +67,8 @@ t.test('without a token, or with none that is valid, everything is 401', async t
 })
 
 t.test('a token comes first: what else is wrong is not told without', async t => {
-  const { call, send } = await withSecret(t)
+  await using service = await withSecret()
+  const { call, send } = service
   const path = `/api/${randomUser()}/tasks`
   t.equal((await call('GET', `${path}?limit=0`)).status, 401)
   t.equal((await call('GET', path, undefined, { accept: 'text/html' })).status, 401)
@@ -75,7 +77,8 @@ t.test('a token comes first: what else is wrong is not told without', async t =>
 })
 
 t.test('health, the contract and the reference need no token', async t => {
-  const { call, origin } = await withSecret(t)
+  await using service = await withSecret()
+  const { call, origin } = service
   for (const path of ['/health', '/health/live']) t.equal((await call('GET', path)).status, 200, path)
   for (const path of ['/openapi.yaml', '/openapi.json', '/docs'])
     t.equal((await fetch(origin + path)).status, 200, path)
@@ -84,7 +87,8 @@ t.test('health, the contract and the reference need no token', async t => {
 })
 
 t.test('nobody reads or writes another user’s tasks, under whatever name', async t => {
-  const { call, create, send } = await withSecret(t)
+  await using service = await withSecret()
+  const { call, create, send } = service
   const alice = `Alice.${randomUUID()}`
   const hers = await bearer(alice)
   const task = await create(alice, { title: 'Hers alone' }, hers)
@@ -106,7 +110,7 @@ t.test('nobody reads or writes another user’s tasks, under whatever name', asy
     for (const [why, user, status] of asOthersWriteIt) {
       const bodies = []
       for (const id of [task.id, task.id.toUpperCase(), randomUUID()]) {
-        const [method, path, body] = requestTo(operation, { user, id })
+        const [method, path, body] = validRequest(operation, user, { id })
         const answer = await call(method, path, body, mallory)
         t.equal(answer.status, status, `${operation.operationId} ${why}`)
         t.notMatch(answer.text, /Hers alone/)
@@ -116,7 +120,7 @@ t.test('nobody reads or writes another user’s tasks, under whatever name', asy
     }
     // The owner herself, under a name that is hers only nearly.
     for (const [why, user] of asOthersWriteIt.filter(([why]) => !['as it is', 'encoded'].includes(why))) {
-      const [method, path, body] = requestTo(operation, { user, id: task.id })
+      const [method, path, body] = validRequest(operation, user, { id: task.id })
       t.equal((await call(method, path, body, hers)).status, 403, `${operation.operationId} ${why}, by the owner`)
     }
   }
@@ -209,7 +213,8 @@ t.test('keys of an issuer, discovered', async t => {
   await issuer.addKey('another es')
   await issuer.addKey('rs', 'RS256')
   await issuer.addKey('ed', 'EdDSA')
-  const { call } = await startService(t, { authenticate: createAuthenticate({ issuer: issuer.url }, silent) })
+  await using service = await startService({ authenticate: createAuthenticate({ issuer: issuer.url }, silent) })
+  const { call } = service
   const user = randomUser()
   const status = async (header: Record<string, string>) =>
     (await call('GET', `/api/${user}/tasks`, undefined, header)).status
@@ -325,9 +330,10 @@ t.test('keys that are too weak, malformed or of an unknown type are left out, wi
   issuer.publish('unknown', { kty: 'XYZ', kid: 'unknown', alg: 'ES256' })
   const unusable: unknown[] = []
   const log = Object.assign(Object.create(silent), { warn: ({ kid }: { kid: string }) => unusable.push(kid) })
-  const { call } = await startService(t, {
+  await using service = await startService({
     authenticate: createAuthenticate({ issuer: issuer.url, keysCooldown: 0 }, log),
   })
+  const { call } = service
   const user = randomUser()
   const status = async (header: Record<string, string>) =>
     (await call('GET', `/api/${user}/tasks`, undefined, header)).status
@@ -366,7 +372,8 @@ t.test('an issuer that is down locks nobody out whose key is known', async t => 
 t.test('an issuer whose keys were never there is 503', async t => {
   const issuer = await startIssuer(t)
   issuer.answerWith(500)
-  const { call } = await startService(t, { authenticate: createAuthenticate({ issuer: issuer.url }, silent) })
+  await using service = await startService({ authenticate: createAuthenticate({ issuer: issuer.url }, silent) })
+  const { call } = service
   await issuer.addKey('key')
   const user = randomUser()
   const header = await issuer.bearer(user, 'key')

@@ -1,6 +1,7 @@
 /** How often: limits for each user and each address, as the contract declares them. */
 import t from 'tap'
-import { operations, requestTo } from '../../scripts/support/contract.ts'
+import { operations } from '../../scripts/support/contract.ts'
+import { validRequest } from '../../scripts/support/requests.ts'
 import { type Answer, randomUser, silent, startService, type Test } from '../../scripts/support/service.ts'
 import { createAuthenticate } from '../../src/auth/authenticate.ts'
 import { createRateLimit } from '../../src/auth/rate-limit.ts'
@@ -9,8 +10,8 @@ import { bearer, secret } from '../support/issuer.ts'
 const authenticate = createAuthenticate({ secret }, silent)
 const secured = operations.filter(({ security }) => security.length > 0)
 
-const limited = (test: Test, userLimit: number, addressLimit = 1000, more = {}) =>
-  startService(test, {
+const limited = (userLimit: number, addressLimit = 1000, more = {}) =>
+  startService({
     authenticate,
     userLimit: createRateLimit('user', userLimit),
     addressLimit: createRateLimit('address', addressLimit),
@@ -32,19 +33,20 @@ function isRefused(
 }
 
 t.test('each user may make so many requests, whatever they are', async t => {
-  const { call } = await limited(t, secured.length)
+  await using service = await limited(secured.length)
+  const { call } = service
   const user = randomUser()
   const header = await bearer(user)
   let left = secured.length
   for (const operation of secured) {
-    const [method, path, body] = requestTo(operation, { user })
+    const [method, path, body] = validRequest(operation, user)
     const { headers } = await call(method, path, body, header)
     left -= 1
     t.equal(headers.get('ratelimit-policy'), `"user";q=${secured.length};w=60`)
     t.match(headers.get('ratelimit'), new RegExp(`^"user";r=${left};t=\\d+$`))
   }
   for (const operation of secured) {
-    const [method, path, body] = requestTo(operation, { user })
+    const [method, path, body] = validRequest(operation, user)
     isRefused(t, await call(method, path, body, header), 'user', secured.length)
   }
   const other = await bearer(randomUser(), { sub: `${user}2` })
@@ -91,7 +93,8 @@ t.test('a flood of addresses does not use up the memory: the oldest are forgotte
 })
 
 t.test('a flood does not turn a neighbour’s 200 into 429', async t => {
-  const { call } = await limited(t, 20, 20)
+  await using service = await limited(20, 20)
+  const { call } = service
   const [flooder, neighbour] = [randomUser(), randomUser()]
   const [flood, header] = [await bearer(flooder), await bearer(neighbour)]
   const answers = await Promise.all([
@@ -107,7 +110,8 @@ t.test('a flood does not turn a neighbour’s 200 into 429', async t => {
 })
 
 t.test('other users’ paths count, too', async t => {
-  const { call } = await limited(t, 2)
+  await using service = await limited(2)
+  const { call } = service
   const header = await bearer(randomUser())
   const path = `/api/${randomUser()}/tasks`
   const statuses = []
@@ -116,7 +120,8 @@ t.test('other users’ paths count, too', async t => {
 })
 
 t.test('an address may send so many requests without a valid token', async t => {
-  const { call } = await limited(t, 1000, 3)
+  await using service = await limited(1000, 3)
+  const { call } = service
   const user = randomUser()
   for (let left = 2; left >= 0; left--) {
     const { status, headers } = await call('GET', `/api/${user}/tasks`, undefined, { authorization: 'Bearer abc' })
@@ -128,7 +133,8 @@ t.test('an address may send so many requests without a valid token', async t => 
 
 t.test('invalid tokens do not lock out tokens that were verified before, from the same address', async t => {
   let now = Date.now()
-  const { call } = await limited(t, 1000, 3, { authenticate: createAuthenticate({ secret, now: () => now }, silent) })
+  await using service = await limited(1000, 3, { authenticate: createAuthenticate({ secret, now: () => now }, silent) })
+  const { call } = service
   const user = randomUser()
   const status = async (header: Record<string, string>) =>
     (await call('GET', `/api/${user}/tasks`, undefined, header)).status
@@ -152,7 +158,8 @@ t.test('invalid tokens do not lock out tokens that were verified before, from th
 
 t.test('X-Forwarded-For is believed of the proxies that are trusted, and of nobody else', async t => {
   const statuses = async (trustProxy: string | undefined, forwarded: string[]) => {
-    const { call } = await limited(t, 1000, 1, { trustProxy })
+    await using service = await limited(1000, 1, { trustProxy })
+    const { call } = service
     const result = []
     for (const address of forwarded) {
       result.push((await call('GET', '/api/a/tasks', undefined, { 'x-forwarded-for': address })).status)
@@ -177,7 +184,8 @@ t.test('X-Forwarded-For is believed of the proxies that are trusted, and of nobo
 })
 
 t.test('without authentication the path’s user is limited', async t => {
-  const { call } = await startService(t, { userLimit: createRateLimit('user', 1) })
+  await using service = await startService({ userLimit: createRateLimit('user', 1) })
+  const { call } = service
   const user = randomUser()
   t.equal((await call('GET', `/api/${user}/tasks`)).status, 200)
   t.equal((await call('GET', `/api/${user}/tasks`)).status, 429)
@@ -185,7 +193,8 @@ t.test('without authentication the path’s user is limited', async t => {
 })
 
 t.test('without limits there are no headers of them', async t => {
-  const { call } = await startService(t, { authenticate })
+  await using service = await startService({ authenticate })
+  const { call } = service
   const user = randomUser()
   const refused = await call('GET', `/api/${user}/tasks`)
   const { headers } = await call('GET', `/api/${user}/tasks`, undefined, await bearer(user))
@@ -193,7 +202,8 @@ t.test('without limits there are no headers of them', async t => {
 })
 
 t.test('a batch counts as its items, each of them', async t => {
-  const { call } = await limited(t, 10)
+  await using service = await limited(10)
+  const { call } = service
   const user = randomUser()
   const header = await bearer(user)
   const batch = (length: number, more = {}) =>
@@ -219,7 +229,8 @@ t.test('a batch counts as its items, each of them', async t => {
 })
 
 t.test('a batch with more items than a minute allows takes the whole minute', async t => {
-  const { call } = await limited(t, 5)
+  await using service = await limited(5)
+  const { call } = service
   const user = randomUser()
   const header = await bearer(user)
   const items = Array(20).fill({ action: 'create', task: { title: 'T' } })
@@ -228,7 +239,8 @@ t.test('a batch with more items than a minute allows takes the whole minute', as
 })
 
 t.test('without a limit a batch of any size is done', async t => {
-  const { call } = await startService(t)
+  await using service = await startService()
+  const { call } = service
   const items = Array(20).fill({ action: 'create', task: { title: 'T' } })
   t.equal((await call('POST', `/api/${randomUser()}/tasks/batch`, { items })).status, 200)
 })

@@ -6,7 +6,9 @@ import { contract } from '../../scripts/support/contract.ts'
 import { randomUser, startService, type Task } from '../../scripts/support/service.ts'
 import * as tokens from '../../src/changes/token.ts'
 
-const { call, create, database } = await startService(t)
+const service = await startService()
+t.teardown(() => service[Symbol.asyncDispose]())
+const { call, create, database } = service
 
 interface Change {
   id: string

@@ -4,7 +4,9 @@ import t from 'tap'
 import { operations } from '../../scripts/support/contract.ts'
 import { randomUser, startService } from '../../scripts/support/service.ts'
 
-const { call, create, origin, send } = await startService(t)
+const service = await startService()
+t.teardown(() => service[Symbol.asyncDispose]())
+const { call, create, origin, send } = service
 
 t.test('everything that is wrong with a request is told at once', async t => {
   const { status, body, headers } = await call(

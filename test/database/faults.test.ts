@@ -4,8 +4,9 @@ import { sql } from 'kysely'
 import pg from 'pg'
 import t from 'tap'
 import { findBinaries, startCluster } from '../../scripts/support/cluster.ts'
-import { operations, requestTo } from '../../scripts/support/contract.ts'
+import { operations } from '../../scripts/support/contract.ts'
 import { untilHealthy } from '../../scripts/support/process.ts'
+import { validRequest } from '../../scripts/support/requests.ts'
 import { onPostgres, randomUser, type Service, startService } from '../../scripts/support/service.ts'
 
 if (!onPostgres || (findBinaries() === undefined && !process.env.CI)) {
@@ -15,7 +16,8 @@ if (!onPostgres || (findBinaries() === undefined && !process.env.CI)) {
 
 const cluster = await startCluster()
 t.teardown(() => cluster.stop())
-const service = await startService(t, { config: { databaseUrl: cluster.url, dataDir: '', poolSize: 3 } })
+const service = await startService({ config: { databaseUrl: cluster.url, dataDir: '', poolSize: 3 } })
+t.teardown(() => service[Symbol.asyncDispose]())
 
 /** A connection beside the service's. */
 async function connect(): Promise<pg.Client> {
@@ -144,12 +146,13 @@ t.test('a role that may only read and write rows is enough, and no connection to
     'grant select, insert, update, delete on task, user_clock, idempotency_key, heartbeat to app',
   )
   const config = { databaseUrl: cluster.url.replace('postgres@', 'app@'), dataDir: '', poolSize: 3 }
-  const { call, create } = await startService(t, { config })
+  await using service = await startService({ config })
+  const { call, create } = service
   const user = randomUser()
   const path = `/api/${user}/tasks`
   const { id } = await create(user)
   for (const operation of operations) {
-    const { status } = await call(...requestTo(operation, { user, id }))
+    const { status } = await call(...validRequest(operation, user, { id }))
     t.ok(status < 500, `${operation.operationId} is ${status}`)
   }
   await administer('alter role app connection limit 0')
@@ -171,7 +174,8 @@ t.test('migrations may have a role of their own', async t => {
   await owner.query('alter default privileges grant select, insert, update, delete on tables to server')
   await owner.end()
   const databaseUrl = migrationUrl.replace('postgres@', 'server@')
-  const { create, call } = await startService(t, { config: { databaseUrl, migrationUrl, dataDir: '', poolSize: 3 } })
+  await using service = await startService({ config: { databaseUrl, migrationUrl, dataDir: '', poolSize: 3 } })
+  const { create, call } = service
   const user = randomUser()
   t.match(await create(user), { title: 'A task' })
   t.equal((await call('GET', '/health')).status, 200)

@@ -4,14 +4,14 @@ import { type Kysely, sql } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import t from 'tap'
 import { environment, runMain, untilHealthy } from '../../scripts/support/process.ts'
-import { client, onPostgres, ownDatabase, randomUser, silent } from '../../scripts/support/service.ts'
+import { client, onPostgres, ownDatabase, randomUser, silent, type Teardown } from '../../scripts/support/service.ts'
 import { migrateDown, migrateUp, migrationStatus, requireVersion } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/open.ts'
 import type { Tables } from '../../src/database/tables.ts'
 import { untilWaiting } from '../support/locks.ts'
 
 /** Opens a database of the test's own and empties it. */
-async function emptyDatabase(test: Parameters<typeof ownDatabase>[0]) {
+async function emptyDatabase(test: Teardown) {
   const config = await ownDatabase(test)
   const database = await openDatabase(config, silent)
   await migrateUp(database.kysely)
@@ -20,7 +20,7 @@ async function emptyDatabase(test: Parameters<typeof ownDatabase>[0]) {
 }
 
 /** A database of the test's own at the schema before the last migration, with a task and a tombstone. */
-async function databaseBefore(test: Parameters<typeof ownDatabase>[0]) {
+async function databaseBefore(test: Teardown) {
   const config = await ownDatabase(test)
   const database = await openDatabase(config, silent)
   test.teardown(() => database.close())
@@ -161,7 +161,7 @@ t.test(
     const servers = await Promise.all([1, 2, 3].map(() => runMain(t, environment(config))))
     await Promise.all(servers.map(({ origin }) => untilHealthy(origin)))
     const user = randomUser()
-    await Promise.all(servers.map(({ origin }) => client(t, origin).create(user)))
+    await Promise.all(servers.map(({ origin }) => client(origin).create(user)))
     const { rows } = await sql`select name from kysely_migration`.execute(db)
     t.equal(rows.length, (await migrationStatus(db)).length)
     t.same(await invalidIndexes(db), [])

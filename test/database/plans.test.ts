@@ -30,7 +30,8 @@ const LIVE = 100_000
 const TOMBSTONES = onPostgres ? 1_000_000 : 100_000
 const KEYS = 20_000
 
-const config = await ownDatabase(t)
+const config = await ownDatabase()
+t.teardown(() => config[Symbol.asyncDispose]())
 const database = await openDatabase(config, silent)
 t.teardown(() => database.close())
 await database.prepare(new AbortController().signal)
@@ -198,7 +199,7 @@ t.test('every statement reads a small multiple of what it returns or writes', t 
     await sql`vacuum analyze`.execute(db)
     await sweepAll('analyzed')
 
-    const service = await startService(t, { config: await ownDatabase(t) })
+    await using service = await startService({ config: ownDatabase })
     const sent = await collectStatements(service)
     t.same(
       sent.filter(({ name }) => !names.has(name)),

@@ -28,7 +28,7 @@ t.test('a PostgreSQL that is not there is said once and waited for', async t => 
   const env = { DATABASE_URL: url.replace('postgres@', 'someone:hunter2@') }
   const { origin, log, logged, end } = await runMain(t, env)
   await logged(isWaiting)
-  const { call } = client(t, origin)
+  const { call } = client(origin)
   const { status, headers } = await call('GET', '/health')
   t.equal(status, 503)
   t.equal(headers.get('retry-after'), '1')
@@ -54,7 +54,7 @@ t.test('when it comes, the service becomes healthy by itself, and it outlives lo
   await running.logged(line => line.msg === 'the database is there')
   t.equal(running.log.filter(isWaiting).length, 1, 'the waiting was said once')
   await untilHealthy(running.origin)
-  const service = client(t, running.origin)
+  const service = client(running.origin)
   const user = randomUser()
   const task = await service.create(user)
 
@@ -102,7 +102,7 @@ t.test('while it is away, what needs it is 503 and bad requests are still told s
   await wire.resume()
   const running = await runBehind(t, wire)
   await untilHealthy(running.origin)
-  const service = client(t, running.origin)
+  const service = client(running.origin)
   const path = `/api/${randomUser()}/tasks`
   await service.call('POST', path, { title: 'Kept' })
 
@@ -131,7 +131,7 @@ t.test('a connection that went silent is given up, and not used again', async t 
   await wire.resume()
   const running = await runBehind(t, wire)
   await untilHealthy(running.origin)
-  const { call } = client(t, running.origin)
+  const { call } = client(running.origin)
   const path = `/api/${randomUser()}/tasks`
   const others = `/api/${randomUser()}/tasks`
   const createKeyed = (key: string, to = path) => call('POST', to, { title: 'T' }, { 'idempotency-key': key })
@@ -176,7 +176,7 @@ t.test('a connection that breaks while it is set up is no failure of another kin
   wire.cut()
   wire.cutAt('request', 'set datestyle')
   await running.logged(line => line.msg === 'a database connection was lost')
-  const { status, headers } = await client(t, running.origin).call('GET', `/api/${randomUser()}/tasks`)
+  const { status, headers } = await client(running.origin).call('GET', `/api/${randomUser()}/tasks`)
   t.equal(status, 503)
   t.equal(headers.get('retry-after'), '1')
   await endedWell(t, running)
@@ -187,7 +187,7 @@ t.test('a write whose answer is lost is 503, and not sent again', async t => {
   await wire.resume()
   const running = await runBehind(t, wire)
   await untilHealthy(running.origin)
-  const { call } = client(t, running.origin)
+  const { call } = client(running.origin)
   const path = `/api/${randomUser()}/tasks`
   const title = 'Stored, and nobody was told'
   wire.cutAt('answer', title)

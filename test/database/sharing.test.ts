@@ -5,7 +5,8 @@ import { sql } from 'kysely'
 import pg from 'pg'
 import t from 'tap'
 import { findBinaries, startCluster } from '../../scripts/support/cluster.ts'
-import { operations, requestTo } from '../../scripts/support/contract.ts'
+import { operations } from '../../scripts/support/contract.ts'
+import { validRequest } from '../../scripts/support/requests.ts'
 import { onPostgres, randomUser, type Service, silent, startService } from '../../scripts/support/service.ts'
 import { layWire } from '../../scripts/support/wire.ts'
 import { openDatabase } from '../../src/database/open.ts'
@@ -51,7 +52,7 @@ const manyRequests = ({ call }: Service) =>
   )
 
 t.test('a statement that waits holds up none of those that come after it', async t => {
-  const service = await startService(t, { config })
+  await using service = await startService({ config })
   const user = randomUser()
   const { id } = await service.create(user)
   const admin = await connect()
@@ -111,7 +112,7 @@ t.test('over TLS: statements are answered, and a connection that went silent is 
   const wire = await layWire(t, config)
   await wire.resume()
   const databaseUrl = await layTls(t, wire.url)
-  const service = await startService(t, { config: { ...config, databaseUrl } })
+  await using service = await startService({ config: { ...config, databaseUrl } })
   for (const statuses of await manyRequests(service)) t.same(statuses, [201, 200, 200, 200])
   wire.silence()
   const path = `/api/${randomUser()}/tasks`
@@ -147,12 +148,12 @@ t.test(
   { skip: bouncer === undefined && !process.env.CI && 'there is no PgBouncer' },
   async t => {
     const databaseUrl = await startPgBouncer(t, bouncer as string, cluster.url)
-    const service = await startService(t, { config: { ...config, databaseUrl, isPrepared: false } })
+    await using service = await startService({ config: { ...config, databaseUrl, isPrepared: false } })
     for (const statuses of await manyRequests(service)) t.same(statuses, [201, 200, 200, 200])
     const user = randomUser()
     const { id } = await service.create(user)
     for (const operation of operations) {
-      const { status } = await service.call(...requestTo(operation, { user, id }))
+      const { status } = await service.call(...validRequest(operation, user, { id }))
       t.ok(status < 500, `${operation.operationId} is ${status}`)
     }
     const path = `/api/${user}/tasks`

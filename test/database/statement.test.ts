@@ -4,7 +4,9 @@ import t from 'tap'
 import { startService } from '../../scripts/support/service.ts'
 import { type Places, read } from '../../src/database/statement.ts'
 
-const { database } = await startService(t)
+const service = await startService()
+t.teardown(() => service[Symbol.asyncDispose]())
+const { database } = service
 
 t.test('a statement that is built with a value is refused, for its next use may have another one', async t => {
   const build = ({ name }: Places<{ name: string }>) => sql`select from task where user_id = ${name} and title = ${'T'}`

@@ -5,7 +5,9 @@ import { ownDatabase, silent, startService } from '../../scripts/support/service
 import { openDatabase } from '../../src/database/open.ts'
 import { timestamp } from '../../src/database/values.ts'
 
-const { database } = await startService(t)
+const service = await startService()
+t.teardown(() => service[Symbol.asyncDispose]())
+const { database } = service
 
 t.test('timestamps are RFC 3339 in UTC with milliseconds', async t => {
   const texts = [

@@ -1,14 +1,16 @@
 /** getHealth and getLiveness, and what is answered while the database is away. */
 import { sql } from 'kysely'
 import t from 'tap'
-import { operations, requestTo } from '../../scripts/support/contract.ts'
-import { ownDatabase, randomUser, silent, startService, type Test } from '../../scripts/support/service.ts'
+import { operations } from '../../scripts/support/contract.ts'
+import { validRequest } from '../../scripts/support/requests.ts'
+import { ownDatabase, randomUser, silent, startService } from '../../scripts/support/service.ts'
 import { createAuthenticate } from '../../src/auth/authenticate.ts'
 import { REUSED_FOR } from '../../src/health/handlers.ts'
 import { bearer, secret } from '../support/issuer.ts'
 
 t.test('a healthy service', async t => {
-  const { call } = await startService(t)
+  await using service = await startService()
+  const { call } = service
   for (const path of ['/health', '/health/live']) {
     const { status, body } = await call('GET', path)
     t.equal(status, 200)
@@ -17,7 +19,8 @@ t.test('a healthy service', async t => {
 })
 
 t.test('health writes: many checks at once agree, and the row is new', async t => {
-  const { call, database } = await startService(t)
+  await using service = await startService()
+  const { call, database } = service
   const before = new Date().toISOString()
   const answers = await Promise.all(Array.from({ length: 10 }, () => call('GET', '/health')))
   t.ok(answers.every(({ status }) => status === 200))
@@ -26,8 +29,9 @@ t.test('health writes: many checks at once agree, and the row is new', async t =
 })
 
 /** A service whose heartbeats are counted; returns the count as well. */
-async function countBeats(test: Test) {
-  const { call, database } = await startService(test, { config: await ownDatabase(test) })
+async function countBeats() {
+  const service = await startService({ config: ownDatabase })
+  const { call, database } = service
   const { kysely: db } = database
   await sql`create sequence writes`.execute(db)
   await sql`create function count_write() returns trigger language plpgsql as ${sql.lit(`begin
@@ -38,11 +42,12 @@ async function countBeats(test: Test) {
       select case when is_called then last_value else 0 end as count from writes`.execute(db)
     return Number(rows[0]?.count)
   }
-  return { call, db, written }
+  return { call, db, written, [Symbol.asyncDispose]: service[Symbol.asyncDispose] }
 }
 
 t.test('many checks at once are one write: callers need no token for them', async t => {
-  const { call, db, written } = await countBeats(t)
+  await using counted = await countBeats()
+  const { call, db, written } = counted
   const locked = Promise.withResolvers<void>()
   const release = Promise.withResolvers<void>()
   const holder = db.transaction().execute(async db => {
@@ -61,7 +66,8 @@ t.test('many checks at once are one write: callers need no token for them', asyn
 })
 
 t.test('many checks one after another are two writes a second', async t => {
-  const { call, written } = await countBeats(t)
+  await using counted = await countBeats()
+  const { call, written } = counted
   const start = performance.now()
   let checks = 0
   while ((await written()) < 3) {
@@ -73,7 +79,8 @@ t.test('many checks one after another are two writes a second', async t => {
 })
 
 t.test('a failure is remembered as long, and no longer', async t => {
-  const { call, database } = await startService(t, { config: await ownDatabase(t) })
+  await using service = await startService({ config: ownDatabase })
+  const { call, database } = service
   await sql`alter table heartbeat rename to lost`.execute(database.kysely)
   const start = performance.now()
   t.equal((await call('GET', '/health')).status, 503)
@@ -83,7 +90,8 @@ t.test('a failure is remembered as long, and no longer', async t => {
 })
 
 t.test('while the database is away, who may not is still told so', async t => {
-  const { call } = await startService(t, { prepare: false, authenticate: createAuthenticate({ secret }, silent) })
+  await using service = await startService({ prepare: false, authenticate: createAuthenticate({ secret }, silent) })
+  const { call } = service
   const user = randomUser()
   const own = await bearer(user)
   const path = `/api/${user}/tasks`
@@ -94,7 +102,8 @@ t.test('while the database is away, who may not is still told so', async t => {
 })
 
 t.test('health is 503 where the database takes no writes; liveness does not care', async t => {
-  const { call, database } = await startService(t, { config: await ownDatabase(t) })
+  await using service = await startService({ config: ownDatabase })
+  const { call, database } = service
   await sql`drop table heartbeat`.execute(database.kysely)
   const { status, body, headers } = await call('GET', '/health')
   t.equal(status, 503)
@@ -104,9 +113,10 @@ t.test('health is 503 where the database takes no writes; liveness does not care
 })
 
 t.test('until the schema is there, what needs it is 503 and all else is answered', async t => {
-  const { call } = await startService(t, { prepare: false })
+  await using service = await startService({ prepare: false })
+  const { call } = service
   for (const operation of operations) {
-    const { status, headers } = await call(...requestTo(operation))
+    const { status, headers } = await call(...validRequest(operation))
     t.equal(status, operation.responses['503'] === undefined ? 200 : 503, operation.operationId)
     if (status === 503) t.equal(headers.get('retry-after'), '1')
   }

@@ -75,7 +75,8 @@ const statusesOf = (received: string) =>
 const idsOf = (received: string) => [...received.matchAll(/^x-request-id: (\d+)\r$/gm)].map(([, id]) => Number(id))
 
 t.test('a client that pipelines and reads gets all responses, in order', async t => {
-  const { port } = await startService(t)
+  await using service = await startService()
+  const { port } = service
   const path = `/api/${randomUser()}/tasks`
   const ids = Array.from({ length: 64 }, (_, index) => index)
   const paths = [path, '/health/live', BUNDLE, '/nowhere']
@@ -90,7 +91,8 @@ t.test('a client that pipelines and reads gets all responses, in order', async t
 })
 
 t.test('a few requests of a connection are worked on at a time', async t => {
-  const { port, call, database } = await startService(t, { config: await ownDatabase(t), maxInFlight: 5 })
+  await using service = await startService({ config: ownDatabase, maxInFlight: 5 })
+  const { port, call, database } = service
   const path = `/api/${randomUser()}/tasks`
   const release = await lockTasks(database)
   const requests = Array.from({ length: 9 }, () => get(path)).join('')
@@ -108,7 +110,9 @@ t.test('a few requests of a connection are worked on at a time', async t => {
 
 t.test('a connection with too many unanswered requests is closed', async t => {
   const { metrics, closed, untilClosed } = createCounts()
-  const { port, call } = await startService(t, { metrics })
+  const service = await startService({ metrics })
+  t.teardown(() => service[Symbol.asyncDispose]())
+  const { port, call } = service
   const user = randomUser()
   const post = `POST /api/${user}/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n`
   const most = await conversation(port, get('/health/live').repeat(63) + get('/health/live', 'Connection: close\r\n'))
@@ -126,7 +130,9 @@ t.test('a response that nobody reads costs its connection', async t => {
   const { metrics, closed, untilClosed } = createCounts()
   const warnings: unknown[][] = []
   const logger = Object.assign(Object.create(silent), { warn: (...line: unknown[]) => warnings.push(line) })
-  const { port, call } = await startService(t, { metrics, logger, responseTimeout: 300 })
+  const service = await startService({ metrics, logger, responseTimeout: 300 })
+  t.teardown(() => service[Symbol.asyncDispose]())
+  const { port, call } = service
   const stuck = await openUnread(t, port)
   stuck.write(get(BUNDLE).repeat(30))
   await untilClosed('unread')
@@ -138,7 +144,9 @@ t.test('a response that nobody reads costs its connection', async t => {
 
 t.test('nor does reading a little now and then keep it', async t => {
   const { metrics, closed, untilClosed } = createCounts()
-  const { port } = await startService(t, { metrics, responseTimeout: 1000 })
+  const service = await startService({ metrics, responseTimeout: 1000 })
+  t.teardown(() => service[Symbol.asyncDispose]())
+  const { port } = service
   const dripping = await openUnread(t, port)
   dripping.write(get(BUNDLE).repeat(30))
   let read = 0
@@ -154,8 +162,9 @@ t.test('nor does reading a little now and then keep it', async t => {
 
 t.test('a connection that waits for the service is not the reader’s fault', async t => {
   const { metrics, closed } = createCounts()
-  const config = await ownDatabase(t)
-  const { port, database } = await startService(t, { config, metrics, responseTimeout: 50 })
+  await using config = await ownDatabase()
+  await using service = await startService({ config, metrics, responseTimeout: 50 })
+  const { port, database } = service
   const path = `/api/${randomUser()}/tasks`
   const release = await lockTasks(database)
   const pipelined = conversation(port, get(path) + get('/health/live', 'Connection: close\r\n'))
@@ -169,7 +178,9 @@ t.test('a connection that waits for the service is not the reader’s fault', as
 
 t.test('over the bound on unsent bytes those who hold most are closed', async t => {
   const { metrics, closed, untilClosed } = createCounts()
-  const { port, origin } = await startService(t, { metrics, maxUnsentBytes: 8_000_000 })
+  const service = await startService({ metrics, maxUnsentBytes: 8_000_000 })
+  t.teardown(() => service[Symbol.asyncDispose]())
+  const { port, origin } = service
   const size = (await (await fetch(origin + BUNDLE)).arrayBuffer()).byteLength
   for (let count = 0; count < 3; count++) (await openUnread(t, port)).write(get(BUNDLE).repeat(30))
   await untilClosed('unsent')
@@ -180,8 +191,11 @@ t.test('over the bound on unsent bytes those who hold most are closed', async t 
 
 t.test('a request is in flight until its response is written', async t => {
   const { metrics, closed, answered } = createCounts()
-  const config = await ownDatabase(t)
-  const { port, call, database } = await startService(t, { config, metrics, maxInFlight: 1 })
+  const config = await ownDatabase()
+  t.teardown(() => config[Symbol.asyncDispose]())
+  const service = await startService({ config, metrics, maxInFlight: 1 })
+  t.teardown(() => service[Symbol.asyncDispose]())
+  const { port, call, database } = service
   const path = `/api/${randomUser()}/tasks`
   for (const header of ['', 'Idempotency-Key: ']) {
     const stuck = await openUnread(t, port)
@@ -209,7 +223,8 @@ t.test('a request is in flight until its response is written', async t => {
 })
 
 t.test('no place is lost to clients that hang up or ask for what is not there', async t => {
-  const { port, call, database } = await startService(t, { config: await ownDatabase(t), maxInFlight: 4 })
+  await using service = await startService({ config: ownDatabase, maxInFlight: 4 })
+  const { port, call, database } = service
   const path = `/api/${randomUser()}/tasks`
   const lost = get(`${path}/00000000-0000-4000-8000-000000000000`)
   for (let round = 0; round < 20; round++) {
@@ -237,7 +252,9 @@ t.test('no place is lost to clients that hang up or ask for what is not there', 
 
 t.test('a new connection takes the place of the one that is idle longest', async t => {
   const { metrics, closed, untilClosed } = createCounts()
-  const { port } = await startService(t, { metrics, maxConnections: 3 })
+  const service = await startService({ metrics, maxConnections: 3 })
+  t.teardown(() => service[Symbol.asyncDispose]())
+  const { port } = service
   const ask = async (socket: Socket) => {
     socket.write(get('/health/live'))
     return String((await once(socket, 'data'))[0]).slice(0, 15)
@@ -280,7 +297,9 @@ t.test('a new connection takes the place of the one that is idle longest', async
 })
 
 t.test('the reference opens no files', { skip: process.platform !== 'linux' && 'needs /proc' }, async t => {
-  const { port, call } = await startService(t)
+  const service = await startService()
+  t.teardown(() => service[Symbol.asyncDispose]())
+  const { port, call } = service
   for (const path of [BUNDLE, '/docs/static/./swagger-ui-bundle.js']) {
     const unread = await openUnread(t, port)
     unread.write(get(path).repeat(30))
@@ -313,7 +332,7 @@ t.test('a process with few files serves others while connections are exhausted',
   const port = Number(new URL(running.origin).port)
   const user = randomUser()
   const token = await bearer(user)
-  const { create, call } = client(t, running.origin)
+  const { create, call } = client(running.origin)
 
   const durations: number[] = []
   let isOver = false
@@ -361,7 +380,9 @@ t.test('an accept that fails is logged and ends nothing', async t => {
 })
 
 t.test('a user’s large bodies that do not end take no more than a share, and others are served', async t => {
-  const { call, port } = await startService(t)
+  const service = await startService()
+  t.teardown(() => service[Symbol.asyncDispose]())
+  const { call, port } = service
   const [user, other] = [randomUser(), randomUser()]
   const head = `POST /api/${user}/tasks/batch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`
   const sockets = Array.from({ length: 32 }, () => connect(port, '127.0.0.1'))

@@ -3,15 +3,9 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { sql } from 'kysely'
 import t from 'tap'
-import { operations, requestTo } from '../../scripts/support/contract.ts'
-import {
-  ownDatabase,
-  randomUser,
-  type Service,
-  silent,
-  startService,
-  type Test,
-} from '../../scripts/support/service.ts'
+import { operations } from '../../scripts/support/contract.ts'
+import { validRequest } from '../../scripts/support/requests.ts'
+import { ownDatabase, randomUser, type Service, silent, startService } from '../../scripts/support/service.ts'
 import { Problem } from '../../src/contract/problem.ts'
 import { createDatabaseAccess } from '../../src/http/database-access.ts'
 
@@ -30,7 +24,7 @@ async function failInserts({ database }: Service, code: string, count: number): 
   }
 }
 
-const start = async (test: Test, more = {}) => startService(test, { config: await ownDatabase(test), ...more })
+const start = async (more = {}) => startService({ config: ownDatabase, ...more })
 
 t.test('conflicts are tried again, up to three times in all', async t => {
   for (const [code, failures, status, attempts] of [
@@ -39,7 +33,7 @@ t.test('conflicts are tried again, up to three times in all', async t => {
     ['40001', 3, 503, 3],
     ['40P01', 9, 503, 3],
   ] as const) {
-    const service = await start(t)
+    await using service = await start()
     const tried = await failInserts(service, code, failures)
     const path = `/api/${randomUser()}/tasks`
     const answer = await service.call('POST', path, { title: 'T' })
@@ -61,7 +55,7 @@ t.test('nothing else is tried again', async t => {
     ['22003', 400],
     ['22008', 400],
   ] as const) {
-    const service = await start(t)
+    await using service = await start()
     const tried = await failInserts(service, code, 1)
     t.equal((await service.call('POST', `/api/${randomUser()}/tasks`, { title: 'T' })).status, status, code)
     t.equal(await tried(), 1)
@@ -69,7 +63,8 @@ t.test('nothing else is tried again', async t => {
 })
 
 t.test('where too much is waiting, one more is refused at once', async t => {
-  const { call, database } = await start(t, { maxInFlight: 2 })
+  await using service = await start({ maxInFlight: 2 })
+  const { call, database } = service
   const path = `/api/${randomUser()}/tasks`
   const locked = Promise.withResolvers<void>()
   const release = Promise.withResolvers<void>()
@@ -84,7 +79,7 @@ t.test('where too much is waiting, one more is refused at once', async t => {
   // Both have arrived once a request behind them is answered.
   await call('GET', '/health/live')
   for (const operation of operations.filter(({ responses }) => responses['503'] !== undefined)) {
-    const { status, body, headers } = await call(...requestTo(operation))
+    const { status, body, headers } = await call(...validRequest(operation))
     t.equal(status, 503, operation.operationId)
     t.equal(body.code, 'overloaded')
     t.equal(headers.get('retry-after'), '1')
@@ -98,7 +93,8 @@ t.test('where too much is waiting, one more is refused at once', async t => {
 })
 
 t.test('where the process is too busy, it says so', async t => {
-  const { call } = await start(t, { maxEventLoopDelay: 1000 })
+  await using service = await start({ maxEventLoopDelay: 1000 })
+  const { call } = service
   const path = `/api/${randomUser()}/tasks`
   const block = () => {
     const end = performance.now() + 2500
@@ -123,7 +119,7 @@ t.test('where the process is too busy, it says so', async t => {
 t.test('a value that the database refuses is the caller’s, and a bug in the log', async t => {
   const lines: Record<string, any>[] = []
   const logger = Object.assign(Object.create(silent), { error: (line: Record<string, any>) => lines.push(line) })
-  const service = await start(t, { logger })
+  await using service = await start({ logger })
   await failInserts(service, '22P02', 1)
   const { status, body, text } = await service.call('POST', `/api/${randomUser()}/tasks`, { title: 'T' })
   t.equal(status, 400)
@@ -140,7 +136,7 @@ t.test('an outage is told once, and its end', async t => {
     warn: (line: Record<string, unknown>, msg: string) => lines.push(['warn', line, msg]),
     error: (line: Record<string, unknown>, msg: string) => lines.push(['error', line, msg]),
   })
-  const service = await start(t, { logger })
+  await using service = await start({ logger })
   await failInserts(service, '57P01', 3)
   const path = `/api/${randomUser()}/tasks`
   for (let count = 0; count < 3; count++) t.equal((await service.call('POST', path, { title: 'T' })).status, 503)
@@ -162,7 +158,7 @@ t.test('what is one request’s own trouble is told with it', async t => {
     isLevelEnabled: () => true,
     warn: (line: Record<string, unknown>) => lines.push(line),
   })
-  const service = await start(t, { logger })
+  await using service = await start({ logger })
   await failInserts(service, '55P03', 1)
   await service.call('POST', `/api/${randomUser()}/tasks`, { title: 'T' })
   t.match(lines, [{ status: 503, error: 'on purpose' }])
@@ -170,7 +166,8 @@ t.test('what is one request’s own trouble is told with it', async t => {
 
 t.test('a service that stops tells so to who asks for its health, and serves on', async t => {
   const stopping = new AbortController()
-  const { call } = await start(t, { stopping: stopping.signal })
+  await using service = await start({ stopping: stopping.signal })
+  const { call } = service
   stopping.abort()
   const health = await call('GET', '/health')
   t.equal(health.status, 503)
@@ -182,7 +179,8 @@ t.test('a service that stops tells so to who asks for its health, and serves on'
 })
 
 t.test('a problem that was found out with the help of the database is none of the database', async t => {
-  const { database } = await start(t)
+  await using service = await start()
+  const { database } = service
   const failures: string[] = []
   const connections = { whenWritten: (_response: unknown, done: () => void) => done(), hurry: () => undefined }
   const useDatabase = createDatabaseAccess(database, 1, connections, silent, code => failures.push(code))

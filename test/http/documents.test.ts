@@ -5,7 +5,9 @@ import { parse } from 'yaml'
 import { startService } from '../../scripts/support/service.ts'
 import { Problem, type ProblemCode } from '../../src/contract/problem.ts'
 
-const { origin } = await startService(t)
+const service = await startService()
+t.teardown(() => service[Symbol.asyncDispose]())
+const { origin } = service
 const file = new URL('../../openapi/openapi.yaml', import.meta.url)
 
 t.test('/openapi.yaml is the file, byte for byte', async t => {

@@ -3,16 +3,18 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { sql } from 'kysely'
 import t from 'tap'
-import { operations, requestTo } from '../../scripts/support/contract.ts'
+import { operations } from '../../scripts/support/contract.ts'
+import { validRequest } from '../../scripts/support/requests.ts'
 import { ownDatabase, randomUser, silent, startService } from '../../scripts/support/service.ts'
 
 t.test('a bug is 500, tells the caller nothing, and the log everything', async t => {
   const lines: Record<string, any>[] = []
   const logger = Object.assign(Object.create(silent), { error: (line: Record<string, any>) => lines.push(line) })
-  const { call, database } = await startService(t, { config: await ownDatabase(t), logger })
+  await using service = await startService({ config: ownDatabase, logger })
+  const { call, database } = service
   await sql`drop table task`.execute(database.kysely)
   for (const operation of operations.filter(({ path }) => path.startsWith('/api/'))) {
-    const { status, body, text } = await call(...requestTo(operation))
+    const { status, body, text } = await call(...validRequest(operation))
     t.equal(status, 500, operation.operationId)
     t.equal(body.code, 'internal_error')
     t.notMatch(text, /relation|select|does not exist/)
@@ -26,7 +28,7 @@ t.test('a bug is 500, tells the caller nothing, and the log everything', async t
 t.test('a caller who hangs up in the middle of a body is no failure of the service', async t => {
   const errors: unknown[] = []
   const logger = Object.assign(Object.create(silent), { error: (...line: unknown[]) => errors.push(line) })
-  const service = await startService(t, { logger })
+  await using service = await startService({ logger })
   const user = randomUser()
   const socket = connect(service.port, '127.0.0.1')
   await once(socket, 'connect')

@@ -1,6 +1,7 @@
 /** Which hosts a server answers to: without authentication, those of its own machine only. */
 import t from 'tap'
-import { operations, requestTo } from '../../scripts/support/contract.ts'
+import { operations } from '../../scripts/support/contract.ts'
+import { validRequest } from '../../scripts/support/requests.ts'
 import { silent, startService } from '../../scripts/support/service.ts'
 import { createAuthenticate } from '../../src/auth/authenticate.ts'
 import { secret } from '../support/issuer.ts'
@@ -9,9 +10,10 @@ const request = (method: string, target: string, host: string) =>
   `${method} ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`
 
 t.test('without authentication a request for another host is 421, whatever it asks for', async t => {
-  const { send } = await startService(t)
+  await using service = await startService()
+  const { send } = service
   for (const operation of operations) {
-    const [method, path] = requestTo(operation)
+    const [method, path] = validRequest(operation)
     const { status, body } = await send(method, path, request(method, path, 'evil.example'))
     t.equal(status, 421, operation.operationId)
     t.equal(body.code, 'misdirected_request')
@@ -34,7 +36,8 @@ t.test('without authentication a request for another host is 421, whatever it as
 })
 
 t.test('a target in absolute form counts as well as the Host', async t => {
-  const { send } = await startService(t)
+  await using service = await startService()
+  const { send } = service
   const ask = async (target: string, host: string) =>
     (await send('GET', '/health/live', request('GET', `${target}/health/live`, host))).status
   t.equal(await ask('http://localhost:3000', 'localhost'), 200)
@@ -45,7 +48,8 @@ t.test('a target in absolute form counts as well as the Host', async t => {
 })
 
 t.test('every name and address of this machine is served, with any port', async t => {
-  const { send } = await startService(t)
+  await using service = await startService()
+  const { send } = service
   for (const name of ['localhost', 'LOCALHOST', '127.0.0.1', '127.8.9.10', '[::1]']) {
     for (const host of [name, `${name}:3000`]) {
       t.equal((await send('GET', '/health/live', request('GET', '/health/live', host))).status, 200, host)
@@ -56,6 +60,7 @@ t.test('every name and address of this machine is served, with any port', async 
 })
 
 t.test('with authentication any host is served', async t => {
-  const { send } = await startService(t, { authenticate: createAuthenticate({ secret }, silent) })
+  await using service = await startService({ authenticate: createAuthenticate({ secret }, silent) })
+  const { send } = service
   t.equal((await send('GET', '/health/live', request('GET', '/health/live', 'tasks.example'))).status, 200)
 })

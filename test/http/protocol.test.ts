@@ -6,11 +6,14 @@ import { createConnection } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
-import { contract, operations, requestTo } from '../../scripts/support/contract.ts'
+import { contract, operations } from '../../scripts/support/contract.ts'
+import { validRequest } from '../../scripts/support/requests.ts'
 import { type Answer, client, randomUser, startService } from '../../scripts/support/service.ts'
 import { conversation } from '../../scripts/support/socket.ts'
 
-const { call, send, create, origin, port } = await startService(t)
+const service = await startService()
+t.teardown(() => service[Symbol.asyncDispose]())
+const { call, send, create, origin, port } = service
 const limits = contract.document['x-limits']
 const paths = [...new Set(operations.map(({ path }) => path))]
 const concrete = (path: string) => path.replace('{user_id}', randomUser()).replace('{id}', randomUUID())
@@ -215,7 +218,7 @@ t.test('431 for headers over the limit', async t => {
 })
 
 t.test('408 for a request that does not arrive whole', async t => {
-  const { ...impatient } = await startService(t, { requestTimeout: 300 })
+  await using impatient = await startService({ requestTimeout: 300 })
   await Promise.all(
     operations.map(async ({ method, path, requestBody }) => {
       const url = concrete(path)
@@ -292,7 +295,7 @@ t.test('expectations: 100-continue is met, others are ignored', async t => {
 t.test('a body where none belongs is refused', async t => {
   for (const operation of operations) {
     if (operation.requestBody !== undefined) continue
-    const [method, url] = requestTo(operation)
+    const [method, url] = validRequest(operation)
     const framings = ['Content-Length: 2\r\n\r\n{}', 'Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n']
     for (const framing of framings) {
       const start = `${method} ${url} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n`
@@ -330,7 +333,7 @@ t.test('one answer for each request of a connection, whatever follows it', async
   t.notMatch(await conversation(port, `${slow}CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n`), / 405 /, 'nor is CONNECT')
   t.same(await statuses(`${post}${chunked}nonsense\r\n`), [201], 'and never to the request before it')
 
-  const impatient = await startService(t, { requestTimeout: 300 })
+  await using impatient = await startService({ requestTimeout: 300 })
   const refused = post.replace('POST', 'PUT').replace('"T"}', '')
   t.same(await statuses(refused, impatient.port), [405], 'a body that never comes is not answered with 408 as well')
 })
@@ -348,7 +351,7 @@ t.test('the request id comes back, or is made', async t => {
 })
 
 t.test('bad requests on one connection do not disturb another', async t => {
-  const other = client(t, origin)
+  const other = client(origin)
   const answers: Answer[] = await Promise.all([
     send('GET', '/unparsed', 'nonsense\r\n\r\n'),
     ...Array.from({ length: 5 }, () => other.call('GET', '/health')),

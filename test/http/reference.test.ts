@@ -8,7 +8,9 @@ import { startService } from '../../scripts/support/service.ts'
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
 
 t.test('the reference in a browser', { skip: !executablePath && !process.env.CI && 'needs Chromium' }, async t => {
-  const { origin } = await startService(t)
+  const service = await startService()
+  t.teardown(() => service[Symbol.asyncDispose]())
+  const { origin } = service
   // No sandbox: it is not to be had in most containers, and the one page that is opened is our own.
   const browser = await puppeteer.launch({ executablePath: executablePath as string, args: ['--no-sandbox'] })
   t.teardown(() => browser.close())

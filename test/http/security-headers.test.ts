@@ -1,6 +1,7 @@
 /** What browsers are told. */
 import t from 'tap'
-import { contract, operations, requestTo } from '../../scripts/support/contract.ts'
+import { contract, operations } from '../../scripts/support/contract.ts'
+import { validRequest } from '../../scripts/support/requests.ts'
 import { randomUser, silent, startService } from '../../scripts/support/service.ts'
 import { createAuthenticate } from '../../src/auth/authenticate.ts'
 import { bearer, secret } from '../support/issuer.ts'
@@ -9,9 +10,10 @@ const origin = 'https://app.example.org'
 const preflight = { origin, 'access-control-request-method': 'PUT', 'access-control-request-headers': 'authorization' }
 
 t.test('every response has security headers', async t => {
-  const { call, send, origin } = await startService(t, { requestTimeout: 300 })
+  await using service = await startService({ requestTimeout: 300 })
+  const { call, send, origin } = service
   const answers = []
-  for (const operation of operations) answers.push(await call(...requestTo(operation)))
+  for (const operation of operations) answers.push(await call(...validRequest(operation)))
   const tooLarge = `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(contract.document['x-limits'].header_bytes)}\r\n\r\n`
   // Some are answered on the bare socket.
   for (const [status, bytes] of [
@@ -38,14 +40,15 @@ t.test('every response has security headers', async t => {
 
 t.test('no response of an operation may be stored, whatever its status', async t => {
   const authenticate = createAuthenticate({ secret }, silent)
-  const { call } = await startService(t, { authenticate })
+  await using service = await startService({ authenticate })
+  const { call } = service
   const user = randomUser()
   const token = await bearer(user)
   const path = `/api/${user}/tasks`
   const task = await call('POST', path, { title: 'T' }, token)
   const answers = [task]
   for (const operation of operations) {
-    const [method, url, body] = requestTo(operation, { user, id: task.body.id })
+    const [method, url, body] = validRequest(operation, user, { id: task.body.id })
     answers.push(await call(method, url, body), await call(method, url, body, token))
   }
   const other = await call('POST', path, { title: 'T' }, token)
@@ -63,7 +66,7 @@ t.test('no response of an operation may be stored, whatever its status', async t
 })
 
 t.test('CORS is off', async t => {
-  const service = await startService(t)
+  await using service = await startService()
   const path = `${service.origin}/api/${randomUser()}/tasks`
   const asked = await fetch(path, { method: 'OPTIONS', headers: preflight })
   t.equal(asked.status, 405)
@@ -73,7 +76,7 @@ t.test('CORS is off', async t => {
 })
 
 t.test('CORS for the origins that are named', async t => {
-  const service = await startService(t, { corsOrigins: [origin, 'http://localhost:5173'] })
+  await using service = await startService({ corsOrigins: [origin, 'http://localhost:5173'] })
   const path = `${service.origin}/api/${randomUser()}/tasks`
   const asked = await fetch(path, { method: 'OPTIONS', headers: preflight })
   t.equal(asked.status, 204)

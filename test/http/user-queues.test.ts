@@ -71,7 +71,8 @@ t.test('one more than may wait is refused at once, and who waits for too long la
 })
 
 t.test('of many writes of one user all are done', async t => {
-  const { call, create } = await startService(t)
+  await using service = await startService()
+  const { call, create } = service
   const user = randomUser()
   const { id } = await create(user)
   const items = [{ action: 'complete', id }]
@@ -94,7 +95,9 @@ t.test(
   { skip: !onPostgres && 'PGlite has one connection' },
   async t => {
     const config = await ownDatabase(t)
-    const { call, create } = await startService(t, { config: { ...config, poolSize: 10 } })
+    const service = await startService({ config: { ...config, poolSize: 10 } })
+    t.teardown(() => service[Symbol.asyncDispose]())
+    const { call, create } = service
     const [user, other] = [randomUser(), randomUser()]
     await create(user)
     const { kysely, close } = await openDatabase(config, silent)

@@ -1,13 +1,16 @@
 /** Idempotency-Key: every write can be repeated, and happens once. */
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { operations, requestTo } from '../../scripts/support/contract.ts'
+import { operations } from '../../scripts/support/contract.ts'
 import { environment, runMain, untilHealthy } from '../../scripts/support/process.ts'
+import { validRequest } from '../../scripts/support/requests.ts'
 import { client, onPostgres, ownDatabase, randomUser, startService, type Task } from '../../scripts/support/service.ts'
 import { troubleKeys } from '../support/keys.ts'
 
 const LIFETIME = 3_600_000
-const { call, create, database } = await startService(t, { retention: { tombstones: LIFETIME, keys: LIFETIME } })
+const service = await startService({ retention: { tombstones: LIFETIME, keys: LIFETIME } })
+t.teardown(() => service[Symbol.asyncDispose]())
+const { call, create, database } = service
 
 const tasksPath = (user: string) => `/api/${user}/tasks`
 const pathOf = (task: Task) => `${tasksPath(task.user_id)}/${task.id}`
@@ -113,13 +116,13 @@ for (const [operationId, { prepare, send }] of Object.entries(writes)) {
 }
 
 t.test('a key that is still at work, or vanished between two looks, is 409 and nothing is written', async t => {
-  const service = await startService(t, { config: await ownDatabase(t) })
+  await using service = await startService({ config: ownDatabase })
   await troubleKeys(service.database.kysely)
   for (const operation of operations.filter(({ operationId }) => operationId in writes)) {
     for (const key of ['55P03', 'vanished']) {
       const user = randomUser()
       const task = await service.create(user)
-      const [method, path, body] = requestTo(operation, { user, id: task.id })
+      const [method, path, body] = validRequest(operation, user, { id: task.id })
       const answer = await service.call(method, path, body, withKey(key))
       t.match([answer.status, answer.body], [409, { code: 'idempotency_key_in_use' }])
       t.equal(answer.headers.get('retry-after'), '1')
@@ -288,7 +291,7 @@ t.test(
 )
 
 t.test('trouble of the database is no answer to be kept', async t => {
-  const service = await startService(t, { config: await ownDatabase(t) })
+  await using service = await startService({ config: ownDatabase })
   const { kysely } = service.database
   const user = randomUser()
   const send = (key: string) => service.call('POST', tasksPath(user), { title: 'T' }, withKey(key))
@@ -308,7 +311,7 @@ t.test('keys survive the end of the process, kill -9 included', async t => {
   for (let run = 0; run < 2; run += 1) {
     const service = await runMain(t, environment(config))
     await untilHealthy(service.origin)
-    answers.push(await client(t, service.origin).call('POST', tasksPath(user), { title: 'T' }, withKey(key)))
+    answers.push(await client(service.origin).call('POST', tasksPath(user), { title: 'T' }, withKey(key)))
     await service.end('SIGKILL')
   }
   const [first, second] = answers

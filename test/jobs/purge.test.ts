@@ -12,7 +12,8 @@ import { createLog } from '../support/log.ts'
 const HOUR = 3_600_000
 const retention = { tombstones: 24 * HOUR, keys: HOUR }
 
-const service = await startService(t, { config: await ownDatabase(t), retention })
+const service = await startService({ config: ownDatabase, retention })
+t.teardown(() => service[Symbol.asyncDispose]())
 const { call, create } = service
 const { kysely } = service.database
 

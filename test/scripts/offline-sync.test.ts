@@ -9,7 +9,9 @@ import { ownDatabase, randomUser, startService, type Task, temporaryFolder } fro
 import { removeTombstones } from '../../src/jobs/purge-queries.ts'
 import { troubleKeys } from '../support/keys.ts'
 
-const { origin: url, call, create, database } = await startService(t)
+const service = await startService()
+t.teardown(() => service[Symbol.asyncDispose]())
+const { origin: url, call, create, database } = service
 
 type Network = (request: Request) => Promise<Response>
 
@@ -181,7 +183,7 @@ t.test('away for too long it starts anew, and forgets what is gone', async t => 
 })
 
 t.test('a server that asks for patience gets it', async t => {
-  const service = await startService(t, { config: await ownDatabase(t) })
+  await using service = await startService({ config: ownDatabase })
   await troubleKeys(service.database.kysely)
   const user = randomUser()
   const file = `${await temporaryFolder(t)}/tasks.json`

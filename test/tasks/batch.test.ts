@@ -4,7 +4,9 @@ import t from 'tap'
 import { contract } from '../../scripts/support/contract.ts'
 import { randomUser, startService, type Task } from '../../scripts/support/service.ts'
 
-const { call, create, origin } = await startService(t)
+const service = await startService()
+t.teardown(() => service[Symbol.asyncDispose]())
+const { call, create, origin } = service
 
 type Item = Record<string, unknown>
 

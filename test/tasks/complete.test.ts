@@ -2,7 +2,9 @@
 import t from 'tap'
 import { randomUser, startService } from '../../scripts/support/service.ts'
 
-const { call, create } = await startService(t)
+const service = await startService()
+t.teardown(() => service[Symbol.asyncDispose]())
+const { call, create } = service
 
 t.test('without a body it toggles, there and back', async t => {
   const user = randomUser()

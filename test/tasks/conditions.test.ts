@@ -1,10 +1,13 @@
 /** If-Match and If-None-Match: 304, 412, and one winner among many. */
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { operations, requestTo } from '../../scripts/support/contract.ts'
+import { operations } from '../../scripts/support/contract.ts'
+import { validRequest } from '../../scripts/support/requests.ts'
 import { randomUser, startService, type Task } from '../../scripts/support/service.ts'
 
-const { call, create } = await startService(t)
+const service = await startService()
+t.teardown(() => service[Symbol.asyncDispose]())
+const { call, create } = service
 
 const replacement = { title: 'Replaced', description: null, completed: true }
 
@@ -146,7 +149,7 @@ t.test('a write that is about no one task refuses conditions, rather than doing 
   const task = await create(user, { completed: true })
   for (const operation of operations) {
     if (operation.method === 'get' || operation.path.includes('{id}')) continue
-    const [method, path, body] = requestTo(operation, { user })
+    const [method, path, body] = validRequest(operation, user)
     for (const name of ['if-match', 'if-none-match']) {
       const answer = await call(method, path, body, { [name]: '*' })
       t.match(

@@ -3,7 +3,9 @@ import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { randomUser, startService } from '../../scripts/support/service.ts'
 
-const { call, create } = await startService(t)
+const service = await startService()
+t.teardown(() => service[Symbol.asyncDispose]())
+const { call, create } = service
 
 t.test('createTask stores what is sent and fills in the rest', async t => {
   const user = randomUser()

@@ -3,7 +3,9 @@ import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { type Answer, randomUser, startService, type Task } from '../../scripts/support/service.ts'
 
-const { call, create } = await startService(t)
+const service = await startService()
+t.teardown(() => service[Symbol.asyncDispose]())
+const { call, create } = service
 
 const titles = ({ body }: Answer) => body.data.map((task: Task) => task.title)
 

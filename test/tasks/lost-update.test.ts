@@ -4,7 +4,9 @@ import { onPostgres, randomUser, startService } from '../../scripts/support/serv
 import * as tasks from '../../src/tasks/queries.ts'
 import { untilWaiting } from '../support/locks.ts'
 
-const { call, create, database } = await startService(t)
+const service = await startService()
+t.teardown(() => service[Symbol.asyncDispose]())
+const { call, create, database } = service
 
 t.test(
   'PATCH that waited for another one keeps what that one wrote',

@@ -3,7 +3,9 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { type Answer, randomUser, startService } from '../../scripts/support/service.ts'
 
-const { call, create, database } = await startService(t)
+const service = await startService()
+t.teardown(() => service[Symbol.asyncDispose]())
+const { call, create, database } = service
 
 /** The longest description there is: 40,000 bytes of UTF-8. */
 const description = '😀'.repeat(10_000)

@@ -3,7 +3,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import { randomUser, startService, type Task } from '../../scripts/support/service.ts'
 
-const { call, create } = await startService(t)
+const service = await startService()
+t.teardown(() => service[Symbol.asyncDispose]())
+const { call, create } = service
 
 const title = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 5 }).filter(title => !title.includes('\0'))
 /** Any 128 bits, of whatever UUID version: clients choose ids, too. */

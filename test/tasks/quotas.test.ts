@@ -5,11 +5,14 @@ import t from 'tap'
 import { ownDatabase, randomUser, sharedDatabase, startService, type Task } from '../../scripts/support/service.ts'
 
 const KEY_BYTES = 5_000
-const config = await sharedDatabase(t)
-const { call, create, database } = await startService(t, {
+const config = await sharedDatabase()
+t.teardown(() => config[Symbol.asyncDispose]())
+const service = await startService({
   config,
   quotas: { tasks: 3, tombstones: 2, keyBytes: KEY_BYTES },
 })
+t.teardown(() => service[Symbol.asyncDispose]())
+const { call, create, database } = service
 const { kysely } = database
 
 const tasksPath = (user: string) => `/api/${user}/tasks`
@@ -148,7 +151,7 @@ t.test('responses kept for idempotency keys are bounded in sum', async t => {
 })
 
 t.test('one response beyond 256 KiB is not kept, so the batch is refused, and the limit named', async t => {
-  const unlimited = await startService(t, { config: await ownDatabase(t) })
+  await using unlimited = await startService({ config: ownDatabase })
   const user = randomUser()
   const item = { action: 'create', task: { title: 'T', description: 'd'.repeat(9_000) } }
   const batch = (count: number) =>

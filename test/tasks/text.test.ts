@@ -4,7 +4,9 @@ import t from 'tap'
 import { operations } from '../../scripts/support/contract.ts'
 import { randomUser, startService } from '../../scripts/support/service.ts'
 
-const { call, create, database, send } = await startService(t)
+const service = await startService()
+t.teardown(() => service[Symbol.asyncDispose]())
+const { call, create, database, send } = service
 
 /** What is refused of the control characters below U+0020: all but tab, line feed and carriage return. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what it is about

@@ -8,7 +8,9 @@ import { removeAll } from '../../src/tasks/bulk-queries.ts'
 import { untilWaiting } from '../support/locks.ts'
 
 const RETENTION = 3_600_000
-const { call, create, database } = await startService(t, { retention: { tombstones: RETENTION, keys: RETENTION } })
+const service = await startService({ retention: { tombstones: RETENTION, keys: RETENTION } })
+t.teardown(() => service[Symbol.asyncDispose]())
+const { call, create, database } = service
 
 const pathOf = (task: Task) => `/api/${task.user_id}/tasks/${task.id}`
 const list = async (user: string, query = '') => (await call('GET', `/api/${user}/tasks?${query}`)).body.data as Task[]

@@ -46,14 +46,14 @@ t.test('after a real backup and restore every client starts anew, and no revisio
   let kept = ''
   let lost = { token: '', revision: 0 }
 
-  await t.test('before the backup', async t => {
-    const service = await startService(t, { config })
+  await t.test('before the backup', async () => {
+    await using service = await startService({ config })
     await service.create(user)
     kept = await tokenOf(service, user)
   })
   await backUp()
-  await t.test('what the backup does not have', async t => {
-    const service = await startService(t, { config })
+  await t.test('what the backup does not have', async () => {
+    await using service = await startService({ config })
     await service.create(user, { title: 'Lost' })
     const { revision } = await service.create(user, { title: 'Lost' })
     lost = { token: await tokenOf(service, user), revision }
@@ -62,7 +62,8 @@ t.test('after a real backup and restore every client starts anew, and no revisio
   const { stdout } = await run(process.execPath, [script], { env: { ...inherited, ...environment(config) } })
   t.match(stdout, /^1 users have a new epoch$/m)
 
-  const { call, create } = await startService(t, { config })
+  await using service = await startService({ config })
+  const { call, create } = service
   for (const token of [kept, lost.token]) {
     const { status, body } = await call('GET', `/api/${user}/changes?since=${token}`)
     t.match([status, body.code], [410, 'sync_token_expired'])
@@ -75,8 +76,9 @@ t.test('after a real backup and restore every client starts anew, and no revisio
 })
 
 t.test('a token from before there were epochs is as good as it was, until there is a new one', async t => {
-  const config = await ownDatabase(t)
-  const { call, create, database } = await startService(t, { config })
+  await using config = await ownDatabase()
+  await using service = await startService({ config })
+  const { call, create, database } = service
   const user = 'alice'
   await create(user)
   await sql`update user_clock set epoch = 0`.execute(database.kysely)

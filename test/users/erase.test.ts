@@ -10,10 +10,12 @@ import { erasePart } from '../../src/users/erase.ts'
 import { untilWaiting } from '../support/locks.ts'
 
 const { DATABASE_URL: _, ...inherited } = process.env
-const config = await ownDatabase(t)
+const config = await ownDatabase()
+t.teardown(() => config[Symbol.asyncDispose]())
 const forget = fileURLToPath(new URL('../../src/commands/forget.ts', import.meta.url))
 
-const service = await startService(t, { config })
+const service = await startService({ config })
+t.teardown(() => service[Symbol.asyncDispose]())
 const { call, create } = service
 const { kysely } = service.database
 
@@ -123,8 +125,9 @@ t.test(
 t.test('npm run forget erases, says what, and wants one user', async t => {
   const own = await ownDatabase(t)
   const user = randomUser()
-  await t.test('a service that has stored something', async t => {
-    const { create } = await startService(t, { config: own })
+  await t.test('a service that has stored something', async () => {
+    await using service = await startService({ config: own })
+    const { create } = service
     await create(user, {}, { 'idempotency-key': 'key' })
   })
   const run = (...users: string[]) =>
