@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { operations } from '../../scripts/support/contract.ts'
+import { validRequest } from '../../scripts/support/requests.ts'
 import { randomUser, startService } from '../../scripts/support/service.ts'
 
 const service = await startService()
@@ -133,9 +134,10 @@ t.test('an operation without a body takes none, but does not mind an empty one',
 })
 
 t.test('every operation refuses an unknown query parameter and a bad X-Request-Id', async t => {
-  for (const { method, path } of operations) {
-    const url = path.replace('{user_id}', randomUser()).replace('{id}', randomUUID())
-    const { status, body } = await call(method.toUpperCase(), `${url}?unknown=1`, undefined, { 'x-request-id': 'é' })
+  for (const operation of operations) {
+    const [method, path, content] = validRequest(operation)
+    const url = `${path}${path.includes('?') ? '&' : '?'}unknown=1`
+    const { status, body } = await call(method, url, content, { 'x-request-id': 'é' })
     t.equal(status, 400, `${method} ${path}`)
     t.ok(body.errors.some((error: { in: string }) => error.in === 'query'))
     t.ok(body.errors.some((error: { in: string }) => error.in === 'header'))

@@ -10,27 +10,22 @@ import { contract, operations } from '../../scripts/support/contract.ts'
 import { validRequest } from '../../scripts/support/requests.ts'
 import { type Answer, client, randomUser, startService } from '../../scripts/support/service.ts'
 import { conversation } from '../../scripts/support/socket.ts'
+import type { Operation } from '../../src/contract/load.ts'
 
 const service = await startService()
 t.teardown(() => service[Symbol.asyncDispose]())
 const { call, send, create, origin, port } = service
 const limits = contract.document['x-limits']
-const paths = [...new Set(operations.map(({ path }) => path))]
-const concrete = (path: string) => path.replace('{user_id}', randomUser()).replace('{id}', randomUUID())
+const concrete = (operation: Operation) => validRequest(operation)[1].split('?', 1)[0] as string
 const request = (method: string, path: string, headers = '', body = '') =>
   `${method} ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${headers}\r\n${body}`
 
 t.test('HEAD works wherever GET does, without the body', async t => {
   const user = randomUser()
   const { id } = await create(user)
-  for (const path of [
-    `/api/${user}/tasks`,
-    `/api/${user}/tasks/${id}`,
-    '/health',
-    '/health/live',
-    '/openapi.yaml',
-    '/openapi.json',
-  ]) {
+  const reads = operations.filter(({ method }) => method === 'get')
+  const paths = reads.map(operation => validRequest(operation, user, { id })[1])
+  for (const path of [...paths, '/openapi.yaml', '/openapi.json']) {
     const get = await fetch(origin + path)
     const head = await fetch(origin + path, { method: 'HEAD' })
     t.equal(head.status, 200, path)
@@ -43,14 +38,18 @@ t.test('HEAD works wherever GET does, without the body', async t => {
 
 t.test('every other method on a known path is 405 and names those that work', async t => {
   const pages = ['/', '/docs', '/docs/', '/docs/json', '/docs/static/index.html', '/docs/static/swagger-ui.css']
-  for (const path of [...paths, '/openapi.yaml', '/openapi.json', '/openapi-3.0.yaml', ...pages]) {
-    const declared = operations.filter(operation => operation.path === path).map(({ method }) => method.toUpperCase())
-    const allowed = declared.length === 0 ? ['GET'] : declared
+  const allowedAt = new Map(
+    ['/openapi.yaml', '/openapi.json', '/openapi-3.0.yaml', ...pages].map(path => [path, ['GET']]),
+  )
+  for (const siblings of Map.groupBy(operations, ({ path }) => path).values()) {
+    const allowed = siblings.map(({ method }) => method.toUpperCase())
+    allowedAt.set(concrete(siblings[0] as Operation), allowed)
+  }
+  for (const [url, allowed] of allowedAt) {
     if (allowed.includes('GET')) allowed.push('HEAD')
     for (const method of METHODS.filter(method => method !== 'CONNECT' && !allowed.includes(method))) {
-      const url = concrete(path)
       const { status, headers, body } = await send(method, url, request(method, url, 'Content-Length: 2\r\n', '<>'))
-      t.equal(status, 405, `${method} ${path}`)
+      t.equal(status, 405, `${method} ${url}`)
       t.equal(headers.get('allow'), allowed.toSorted().join(', '))
       if (method !== 'HEAD') t.equal(body.code, 'method_not_allowed')
     }
@@ -112,10 +111,10 @@ t.test('every path that is no percent-encoded UTF-8 is 400, logged and identifie
 })
 
 t.test('406 where the caller takes nothing that is offered', async t => {
-  for (const { method, path, responses } of operations) {
-    if (responses['406'] === undefined) continue
+  for (const operation of operations.filter(({ responses }) => responses['406'] !== undefined)) {
+    const [method, path, content] = validRequest(operation)
     for (const accept of ['text/html', 'application/json;q=0', 'image/*, application/problem+json']) {
-      const { status, body } = await call(method.toUpperCase(), concrete(path), undefined, { accept })
+      const { status, body } = await call(method, path, content, { accept })
       t.equal(status, 406, `${method} ${path} ${accept}`)
       t.equal(body.detail, 'This operation returns application/json.')
     }
@@ -132,8 +131,9 @@ t.test('406 where the caller takes nothing that is offered', async t => {
 })
 
 t.test('415 for media types and content codings that the operation does not take', async t => {
-  for (const { method, path, requestBody, responses } of operations) {
-    if (responses['415'] === undefined) continue
+  for (const operation of operations.filter(({ responses }) => responses['415'] !== undefined)) {
+    const { requestBody } = operation
+    const [method, url] = validRequest(operation)
     const taken = Object.keys(requestBody?.content ?? {})
     const types = [
       'text/plain',
@@ -144,19 +144,14 @@ t.test('415 for media types and content codings that the operation does not take
       '',
     ]
     for (const type of types.filter(type => !taken.includes(type))) {
-      const url = concrete(path)
       const header = type === '' ? '' : `Content-Type: ${type}\r\n`
-      const answer = await send(
-        method.toUpperCase(),
-        url,
-        request(method.toUpperCase(), url, `${header}Content-Length: 2\r\n`, '{}'),
-      )
+      const answer = await send(method, url, request(method, url, `${header}Content-Length: 2\r\n`, '{}'))
       if (requestBody === undefined) {
-        t.ok([400, 415].includes(answer.status), `${method} ${path} takes no body, ${type} or other`)
+        t.ok([400, 415].includes(answer.status), `${method} ${url} takes no body, ${type} or other`)
         continue
       }
-      t.equal(answer.status, 415, `${method} ${path} ${type}`)
-      t.equal(answer.headers.get(method === 'patch' ? 'accept-patch' : 'accept'), taken.join(', '))
+      t.equal(answer.status, 415, `${method} ${url} ${type}`)
+      t.equal(answer.headers.get(method === 'PATCH' ? 'accept-patch' : 'accept'), taken.join(', '))
     }
   }
   const gzipped = gzipSync('{"title":"T"}').toString('latin1')
@@ -179,16 +174,12 @@ t.test('parameters of a media type are no obstacle', async t => {
 })
 
 t.test('413 for a body over the limit, announced or not', async t => {
-  for (const { method, path, responses, 'x-body-bytes': most = limits.body_bytes } of operations) {
-    if (responses['413'] === undefined) continue
-    const url = concrete(path)
-    const announced = request(
-      method.toUpperCase(),
-      url,
-      `Content-Type: application/json\r\nContent-Length: ${most + 1}\r\n`,
-    )
-    const { status, body } = await send(method.toUpperCase(), url, announced)
-    t.equal(status, 413, `${method} ${path}`)
+  for (const operation of operations.filter(({ responses }) => responses['413'] !== undefined)) {
+    const { 'x-body-bytes': most = limits.body_bytes } = operation
+    const [method, url] = validRequest(operation)
+    const headers = `Content-Type: application/json\r\nContent-Length: ${most + 1}\r\n`
+    const { status, body } = await send(method, url, request(method, url, headers))
+    t.equal(status, 413, `${method} ${url}`)
     t.equal(body.detail, `A body may have at most ${most} bytes.`)
   }
   const path = `/api/${randomUser()}/tasks`
@@ -205,14 +196,11 @@ t.test('413 for a body over the limit, announced or not', async t => {
 })
 
 t.test('431 for headers over the limit', async t => {
-  for (const { method, path } of operations) {
-    const url = concrete(path)
-    const { status, body } = await send(
-      method.toUpperCase(),
-      url,
-      request(method.toUpperCase(), url, `X: ${'x'.repeat(limits.header_bytes)}\r\n`),
-    )
-    t.equal(status, 431, `${method} ${path}`)
+  for (const operation of operations) {
+    const [method, url] = validRequest(operation)
+    const headers = `X: ${'x'.repeat(limits.header_bytes)}\r\n`
+    const { status, body } = await send(method, url, request(method, url, headers))
+    t.equal(status, 431, `${method} ${url}`)
     t.equal(body.detail, `Request line and headers together may have at most ${limits.header_bytes} bytes.`)
   }
 })
@@ -220,17 +208,13 @@ t.test('431 for headers over the limit', async t => {
 t.test('408 for a request that does not arrive whole', async t => {
   await using impatient = await startService({ requestTimeout: 300 })
   await Promise.all(
-    operations.map(async ({ method, path, requestBody }) => {
-      const url = concrete(path)
-      const whole = request(
-        method.toUpperCase(),
-        url,
-        'Content-Type: application/json\r\nContent-Length: 100\r\n',
-        '{"title":',
-      )
-      const half = requestBody === undefined ? whole.slice(0, 40) : whole
-      const { status, body } = await impatient.send(method.toUpperCase(), url, half)
-      t.equal(status, 408, `${method} ${path}, cut in ${requestBody === undefined ? 'the headers' : 'the body'}`)
+    operations.map(async operation => {
+      const [method, url] = validRequest(operation)
+      const hasBody = operation.requestBody !== undefined
+      const headers = 'Content-Type: application/json\r\nContent-Length: 100\r\n'
+      const half = hasBody ? request(method, url, headers, '{"title":') : `${method} ${url} HTTP/1.1\r\nHost: lo`
+      const { status, body } = await impatient.send(method, url, half)
+      t.equal(status, 408, `${method} ${url}, cut in ${hasBody ? 'the body' : 'the headers'}`)
       t.equal(body.code, 'request_timeout')
     }),
   )

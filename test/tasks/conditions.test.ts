@@ -1,9 +1,11 @@
 /** If-Match and If-None-Match: 304, 412, and one winner among many. */
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
+import type { User } from '../../scripts/support/client.ts'
 import { operations } from '../../scripts/support/contract.ts'
 import { validRequest } from '../../scripts/support/requests.ts'
 import { randomUser, startService, type Task } from '../../scripts/support/service.ts'
+import { prepareFor } from '../support/prepare.ts'
 
 const service = await startService()
 t.teardown(() => service[Symbol.asyncDispose]())
@@ -11,13 +13,16 @@ const { call, create } = service
 
 const replacement = { title: 'Replaced', description: null, completed: true }
 
-/** Each write of a task that takes a condition, and a body that changes the task. */
-const writes: [operationId: string, method: string, suffix: string, body?: unknown][] = [
-  ['replaceTask', 'PUT', '', replacement],
-  ['updateTask', 'PATCH', '', { title: 'Updated' }],
-  ['completeTask', 'PATCH', '/complete'],
-  ['deleteTask', 'DELETE', ''],
-]
+/** Every write that takes a condition. */
+const writes = operations.filter(
+  ({ method, parameters }) => method !== 'get' && parameters.some(({ name }) => name === 'If-Match'),
+)
+
+/** The task as it is now, deleted or not. */
+async function find(user: User, id: string) {
+  const [live, deleted] = [await user.listTasks(), await user.listTasks({ query: { deleted: true } })]
+  return [...live.data, ...deleted.data].find(task => task.id === id) as Task
+}
 
 const pathOf = (task: Task) => `/api/${task.user_id}/tasks/${task.id}`
 
@@ -43,77 +48,84 @@ t.test('a read is 304 for the revision that the caller has', async t => {
   t.same([after.status, after.body, after.headers.get('etag')], [200, changed, '"2"'])
 })
 
-for (const [operationId, method, suffix, body] of writes) {
-  const write = (task: Task, headers: Record<string, string>) => call(method, pathOf(task) + suffix, body, headers)
+for (const operation of writes) {
+  const { operationId } = operation
+  const prepare = async (user: User) => find(user, await prepareFor(operationId, user))
+  const write = ({ user_id, id }: Task, headers: Record<string, string>) =>
+    call(...validRequest(operation, user_id, { id }), headers)
+  const isDeletion = '204' in operation.responses
 
-  t.test(`${operationId} with a condition that does not hold is 412 and changes nothing`, async t => {
-    const user = randomUser()
-    const task = await create(user)
+  t.test(`${operationId} with a condition that does not hold returns 412 and changes nothing`, async t => {
+    const user = await service.newUser()
+    const task = await prepare(user)
+    const tag = `"${task.revision}"`
     const conditions: Record<string, string>[] = [
-      { 'if-match': '"2"' },
-      { 'if-match': 'W/"1"' },
-      { 'if-match': '"2", "3"' },
-      { 'if-match': '"01"' },
+      { 'if-match': `"${task.revision + 1}"` },
+      { 'if-match': `W/${tag}` },
+      { 'if-match': '"8", "9"' },
+      { 'if-match': `"0${task.revision}"` },
       { 'if-match': '"x"' },
       { 'if-match': '""' },
       { 'if-none-match': '*' },
-      { 'if-none-match': '"1"' },
-      { 'if-none-match': '"3", W/"1"' },
-      { 'if-match': '"1"', 'if-none-match': '"1"' },
+      { 'if-none-match': tag },
+      { 'if-none-match': `"9", W/${tag}` },
+      { 'if-match': tag, 'if-none-match': tag },
     ]
     for (const condition of conditions) {
       const answer = await write(task, condition)
       t.equal(answer.status, 412, JSON.stringify(condition))
       t.equal(answer.body.code, 'precondition_failed')
-      t.equal(answer.headers.get('etag'), '"1"', 'the current one')
+      t.equal(answer.headers.get('etag'), tag, 'the current one')
     }
-    t.same((await call('GET', pathOf(task))).body, task)
-    t.equal((await create(user)).revision, 2, 'the refused writes took no number')
+    t.same(await find(user, task.id), task)
+    const next = await user.createTask({ title: 'Next' })
+    t.equal(next.revision, task.revision + 1, 'the refused writes took no number')
   })
 
   t.test(`${operationId} with a condition that holds does its work`, async t => {
-    const user = randomUser()
-    for (const condition of ['"#"', '*', '"7" , "#"', 'W/"1", "#"']) {
-      const task = await create(user)
+    const user = await service.newUser()
+    for (const condition of ['"#"', '*', '"7000" , "#"', 'W/"1", "#"']) {
+      const task = await prepare(user)
       const answer = await write(task, { 'if-match': condition.replace('#', `${task.revision}`) })
-      t.equal(answer.status, operationId === 'deleteTask' ? 204 : 200, condition)
-      if (operationId !== 'deleteTask') t.equal(answer.body.revision, task.revision + 1)
+      t.equal(answer.status, isDeletion ? 204 : 200, condition)
+      if (!isDeletion) t.equal(answer.body.revision, task.revision + 1)
     }
-    const task = await create(user)
+    const task = await prepare(user)
     t.ok((await write(task, { 'if-none-match': '"1"' })).status < 300)
   })
 
-  t.test(`${operationId} of what is not there is 404, whatever the condition`, async t => {
-    const task = { ...(await create(randomUser())), id: randomUUID() }
+  t.test(`${operationId} of a task that does not exist returns 404, whatever the condition`, async t => {
+    const task = { ...(await prepare(await service.newUser())), id: randomUUID() }
     for (const condition of ['"1"', '*']) {
       t.equal((await write(task, { 'if-match': condition })).status, 404)
     }
   })
 
-  t.test(`${operationId} refuses a condition that is none`, async t => {
-    const task = await create(randomUser())
+  t.test(`${operationId} with a malformed condition returns 400`, async t => {
+    const user = await service.newUser()
+    const task = await prepare(user)
     for (const condition of ['1', '"1', '"1" "2"', '*, "1"', 'w/"1"', '""1""', ',']) {
       for (const name of ['if-match', 'if-none-match']) {
         const { status, body } = await write(task, { [name]: condition })
         t.match([status, body], [400, { errors: [{ in: 'header', name, code: 'wrong_format' }] }], condition)
       }
     }
-    t.same((await call('GET', pathOf(task))).body, task)
+    t.same(await find(user, task.id), task)
   })
 
-  t.test(`of ten concurrent ${operationId} with one ETag exactly one wins`, async t => {
-    const user = randomUser()
+  t.test(`${operationId} ten times at once with one ETag succeeds exactly once`, async t => {
+    const user = await service.newUser()
     for (let round = 0; round < 5; round += 1) {
-      const task = await create(user)
+      const task = await prepare(user)
       const answers = await Promise.all(
         Array.from({ length: 10 }, () => write(task, { 'if-match': `"${task.revision}"` })),
       )
       const winners = answers.filter(({ status }) => status < 300)
       t.equal(winners.length, 1)
-      // Who comes after a deletion finds nothing to have a condition on.
-      const loser = operationId === 'deleteTask' ? 404 : 412
+      // A request that comes after a deletion finds nothing to have a condition on.
+      const loser = isDeletion ? 404 : 412
       t.equal(answers.filter(({ status }) => status === loser).length, 9)
-      const next = await create(user)
+      const next = await user.createTask({ title: 'Next' })
       t.equal(next.revision, task.revision + 2, 'and only the winner took a number')
     }
   })

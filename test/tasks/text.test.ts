@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { operations } from '../../scripts/support/contract.ts'
+import { validRequest } from '../../scripts/support/requests.ts'
 import { randomUser, startService } from '../../scripts/support/service.ts'
 
 const service = await startService()
@@ -64,16 +65,16 @@ t.test('lengths are counted in characters, not in bytes or halves of surrogate p
 t.test('control characters and lone surrogates are refused in every text of every operation', async t => {
   const user = randomUser()
   const { id } = await create(user, { title: 'Kept' })
-  for (const { operationId, method, path, requestBody } of operations) {
+  for (const operation of operations) {
+    const { operationId, requestBody } = operation
+    const [method, url, content] = validRequest(operation, user, { id })
     const media = requestBody?.content['application/json'] as
       | { schema: { properties: Record<string, { type: unknown }> } }
       | undefined
     for (const [name, schema] of Object.entries(media?.schema.properties ?? {})) {
       if (![schema.type].flat().includes('string')) continue
-      const valid = { title: 'T', description: null, completed: false }
       for (const text of ['a\0', '\u0001', 'a\u000bb', '\u001f', '\ud800', 'a\udc00b', '\udc00\ud800']) {
-        const url = path.replace('{user_id}', user).replace('{id}', id)
-        const { status, body } = await call(method.toUpperCase(), url, { ...valid, [name]: text })
+        const { status, body } = await call(method, url, { ...(content as object), [name]: text })
         t.equal(status, 400, `${operationId} ${name} ${JSON.stringify(text)}`)
         t.ok(body.errors.some((error: { pointer: string }) => error.pointer === `/${name}`))
       }
