@@ -1,15 +1,15 @@
 /**
- * `npm run bench [-- --rounds 3 --seconds 5]`: the service beside its peers, on the same data and under the same load,
- * in turns. The floor is hand-written Fastify with raw SQL; the usual way is openapi-backend's own router with Kysely
- * on a pool, and the plain one is the same without revisions. Absolute figures are the machine's; the ratios are what
- * counts.
- * It uses a throw-away PostgreSQL, or that of BENCH_DATABASE_URL, which has to be empty.
+ * `npm run bench [-- --rounds 3 --seconds 5]`: compares the service with its peers, which take turns on the same
+ * data under the same load. The floor is hand-written Fastify with raw SQL; the usual way is openapi-backend's own
+ * router with Kysely on a pool, and the plain way is the same without revisions. Absolute numbers depend on the machine;
+ * compare the ratios.
+ * It uses a throw-away PostgreSQL, or the one of BENCH_DATABASE_URL, whose database must be empty.
  *
- * `-- --guard` fails where a request costs much more CPU time than on the floor;
- * `-- --scale` shows what ten million tasks change, and what 100,000 of one user change, in PGlite, too;
+ * `-- --guard` fails if a request costs much more CPU time than on the floor;
+ * `-- --scale` measures the effect of ten million tasks, and of 100,000 tasks of one user (in PGlite, too);
  * `-- --soak` watches the memory for `--seconds`;
  * `-- --start` measures how long a start takes; `-- --processes` what a second process on the same port adds;
- * `-- --neighbours` what one user notices of another who sends the worst that the limits allow.
+ * `-- --neighbours` how one user is affected by another who sends the worst that the limits allow.
  */
 import { totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -21,12 +21,11 @@ import { measureScale } from './bench/scale.ts'
 import { soak } from './bench/soak.ts'
 import { measureStart } from './bench/start.ts'
 import { startCluster } from './support/cluster.ts'
-import { heedSignals } from './support/interrupt.ts'
-import type { Teardown } from './support/service.ts'
+import { abortOnSignals } from './support/signals.ts'
 
 interface Mode {
-  /** Prints what came out; false where it is not as it should be. */
-  run(test: Teardown, options: BenchOptions): Promise<boolean>
+  /** Measures and prints the results; returns whether they meet the targets. */
+  run(options: BenchOptions): Promise<boolean>
   rounds: number
   seconds: number
 }
@@ -61,27 +60,19 @@ if (!(Number(rounds) >= 1) || !(Number(seconds) >= 1)) {
   process.exit(1)
 }
 
-const signal = heedSignals()
-const cleanUp: (() => unknown)[] = []
-const own: Teardown = { teardown: undo => cleanUp.push(undo) }
-let isAsItShouldBe = false
-try {
-  const url = process.env.BENCH_DATABASE_URL ?? (await throwAwayCluster())
-  isAsItShouldBe = await mode.run(own, { url, rounds: Number(rounds), seconds: Number(seconds), signal })
-} finally {
-  for (const undo of cleanUp.reverse()) await undo()
-}
-process.exit(isAsItShouldBe ? 0 : 1)
+process.exit((await run()) ? 0 : 1)
 
-async function scale(test: Teardown, options: BenchOptions): Promise<boolean> {
-  const oneUser = await measureOneUser(test, options)
-  console.log()
-  return (await measureScale(test, options)) && oneUser
-}
-
-async function throwAwayCluster(): Promise<string> {
+async function run(): Promise<boolean> {
+  const signal = abortOnSignals()
   // As PostgreSQL's manual (20.4.1) recommends for a machine that does nothing else.
-  const cluster = await startCluster([`shared_buffers=${Math.round(totalmem() / 4 / 2 ** 20)}MB`])
-  own.teardown(() => cluster.stop())
-  return cluster.url
+  const settings = [`shared_buffers=${Math.round(totalmem() / 4 / 2 ** 20)}MB`]
+  await using cluster = process.env.BENCH_DATABASE_URL === undefined ? await startCluster(settings) : undefined
+  const url = cluster?.url ?? (process.env.BENCH_DATABASE_URL as string)
+  return await mode.run({ url, rounds: Number(rounds), seconds: Number(seconds), signal })
+}
+
+async function scale(options: BenchOptions): Promise<boolean> {
+  const oneUser = await measureOneUser(options)
+  console.log()
+  return (await measureScale(options)) && oneUser
 }

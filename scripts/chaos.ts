@@ -1,33 +1,34 @@
 /**
- * `npm run chaos [-- --seconds 120] [--seed N] [--control NAME]`: ten workers on twenty tasks, one client that follows the changes,
- * two servers, one PostgreSQL, and faults at random. Fails where the history of a task is not linearizable, an acknowledged
- * write is gone, a repeated request was done twice, a task is there twice, or the follower has other tasks than the service.
- * A control makes such a failure on purpose, and succeeds where it is found.
+ * `npm run chaos [-- --seconds 120] [--seed N] [--control NAME]`: ten workers on twenty tasks,
+ * one client that follows the changes, two servers, one PostgreSQL, and random faults. Fails if the history of a task is
+ * not linearizable, an acknowledged write is lost, a retried request was executed twice, a task exists twice, or the
+ * follower's tasks differ from the service's. A control causes such a failure on purpose and succeeds if it is found.
  */
 import { randomInt, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import pg from 'pg'
 import { findContradiction } from './chaos/checker.ts'
-import { faults, type Surroundings } from './chaos/faults.ts'
+import { faults, type Targets } from './chaos/faults.ts'
 import { createFollower } from './chaos/follower.ts'
 import { createHistory, type History } from './chaos/history.ts'
 import { createRandom } from './chaos/random.ts'
 import { createRequests } from './chaos/requests.ts'
 import { createWorkload } from './chaos/workload.ts'
 import { startCluster } from './support/cluster.ts'
-import { heedSignals } from './support/interrupt.ts'
-import { startServer } from './support/server.ts'
-import { layWire } from './support/wire.ts'
+import { connect, execute } from './support/database.ts'
+import { createFaultProxy } from './support/fault-proxy.ts'
+import { startHealthyProcess } from './support/process.ts'
+import { abortOnSignals } from './support/signals.ts'
 
 const WORKERS = 10
 const TASKS = 20
 const SERVERS = 2
+const POOL_SIZE = 5
 /** The longest pause between two faults, in milliseconds. */
 const FAULT_PAUSE = 4_000
 const PROGRESS_INTERVAL = 10_000
 
-/** What goes wrong on purpose: what is done to the database after each fault, or undefined where it is the client that lies. */
+/** Failures caused on purpose: a statement to run after each fault, or undefined if the client misbehaves instead. */
 const controls: Record<string, string | undefined> = {
   'ack-before-commit': undefined,
   'blind-write': undefined,
@@ -53,14 +54,8 @@ if (!(seconds > 0) || !Number.isSafeInteger(seed) || (control !== undefined && !
   process.exit(1)
 }
 
-const interrupted = heedSignals()
-const cleanUp: (() => unknown)[] = []
-let findings: string[] = []
-try {
-  findings = await run()
-} finally {
-  for (const undo of cleanUp.reverse()) await undo()
-}
+const interrupted = abortOnSignals()
+const findings = await run()
 for (const finding of findings.slice(0, 20)) console.log(`finding: ${finding}`)
 console.log(`${findings.length} findings`)
 const found = findings.length > 0
@@ -70,21 +65,19 @@ process.exit(!interrupted.aborted && found === (control !== undefined) ? 0 : 1)
 
 async function run(): Promise<string[]> {
   console.log(`seed ${seed}, ${seconds} s${control === undefined ? '' : `, control ${control}`}`)
-  const cluster = await startCluster()
-  cleanUp.push(() => cluster.stop())
-  const database = { databaseUrl: cluster.url, dataDir: '', poolSize: 5 }
-  const wire = await layWire({ teardown: undo => cleanUp.push(undo) }, database)
-  await wire.resume()
-  const env = { DATABASE_URL: wire.url, DATABASE_POOL_SIZE: `${database.poolSize}`, MAX_EVENT_LOOP_DELAY: '0' }
-  const complaints: string[] = []
-  const start = () => startServer(env)
+  await using stack = new AsyncDisposableStack()
+  const cluster = stack.use(await startCluster())
+  const proxy = stack.use(await createFaultProxy({ databaseUrl: cluster.url, dataDir: '', poolSize: POOL_SIZE }))
+  await proxy.listen()
+  const errors: string[] = []
+  const start = async () =>
+    stack.use(await startHealthyProcess({ DATABASE_URL: proxy.url, DATABASE_POOL_SIZE: `${POOL_SIZE}` }))
   const servers = [await start()]
   while (servers.length < SERVERS) servers.push(await start())
-  cleanUp.push(() => Promise.all(servers.map(server => server.kill())))
 
   const user = `chaos-${randomUUID()}`
   const random = createRandom(seed)
-  // Only replacements: what is overwritten without having been seen is no contradiction.
+  // Replacements only: an overwritten value that nobody saw would be no contradiction.
   const lies = createRandom(seed + 1)
   const history = createHistory()
   const requests = createRequests(
@@ -102,8 +95,7 @@ async function run(): Promise<string[]> {
     workload.work(createRandom(seed + 2 + index), ending.signal),
   )
   const following = follower.follow(ending.signal)
-  const surroundings = { cluster, wire, servers, start, complain: (complaint: string) => complaints.push(complaint) }
-  const struck = await strike(surroundings, random, user, history)
+  const injected = await injectFaults({ cluster, proxy, servers, start, errors }, random, user, history)
   ending.abort()
   await Promise.all([following, ...workers])
   await settle(cluster.url)
@@ -112,28 +104,28 @@ async function run(): Promise<string[]> {
 
   const { count, operations, findings } = history
   console.log(`${count.operations} operations on ${operations.size} tasks, ${count.unknown} of unknown outcome`)
-  for (const [name, count] of Object.entries(struck)) console.log(`${count} x ${name}`)
-  for (const server of servers.splice(0)) complaints.push(...(await server.stop()))
-  return [...findings, ...complaints.filter(isUnexpected), ...contradictions(history)]
+  for (const [name, count] of Object.entries(injected)) console.log(`${count} x ${name}`)
+  for (const server of servers.splice(0)) errors.push(...(await server.stop()))
+  return [...findings, ...errors.filter(isUnexpected), ...contradictions(history)]
 }
 
-/** One fault after another until the time is over; returns how often each struck. */
-async function strike(
-  surroundings: Surroundings,
+/** Injects one fault after another until the time is up; returns how often each was injected. */
+async function injectFaults(
+  targets: Targets,
   random: ReturnType<typeof createRandom>,
   user: string,
   { count }: History,
 ) {
   const sabotage = controls[control ?? '']
-  const struck: Record<string, number> = {}
+  const injected: Record<string, number> = {}
   const end = performance.now() + seconds * 1000
   let progress = performance.now() + PROGRESS_INTERVAL
   while (performance.now() < end && !interrupted.aborted) {
     await sleep(500 + random.below(FAULT_PAUSE))
     const name = random.pick(Object.keys(faults))
-    await faults[name]?.(surroundings, random)
-    struck[name] = (struck[name] ?? 0) + 1
-    if (sabotage !== undefined) await administer(surroundings.cluster.url, sabotage, user)
+    await faults[name]?.(targets, random)
+    injected[name] = (injected[name] ?? 0) + 1
+    if (sabotage !== undefined) await execute(targets.cluster.url, { text: sabotage, values: [user] })
     if (performance.now() > progress) {
       console.log(
         `${Math.max(0, Math.round((end - performance.now()) / 1000))} s left, ${count.operations} operations, ${count.unknown} unknown`,
@@ -141,28 +133,19 @@ async function strike(
       progress += PROGRESS_INTERVAL
     }
   }
-  return struck
+  return injected
 }
 
-async function administer(url: string, statement: string, user: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  await client.query(statement, [user])
-  await client.end()
-}
-
-/** Once no statement is at work any more, what is unknown has happened or never will. */
+/** Waits until no statement is in progress: by then each write of unknown outcome has happened, or never will. */
 async function settle(url: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  const atWork = `select from pg_stat_activity where application_name = 'task-service' and state <> 'idle'`
-  while ((await client.query(atWork)).rowCount !== 0) await sleep(50)
-  await client.end()
+  await using client = await connect(url)
+  const inProgress = `select from pg_stat_activity where application_name = 'task-service' and state <> 'idle'`
+  while ((await client.query(inProgress)).rowCount !== 0) await sleep(50)
 }
 
-/** Outages are logged as errors, and here they are wanted. */
-function isUnexpected(complaint: string): boolean {
-  return !complaint.includes('the database does not answer')
+/** Outages, which are caused on purpose here, are logged as errors. */
+function isUnexpected(error: string): boolean {
+  return !error.includes('the database does not answer')
 }
 
 function contradictions({ operations }: History): string[] {

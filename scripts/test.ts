@@ -11,17 +11,17 @@ import { migrateUp } from '../src/database/migrate.ts'
 import { openDatabase } from '../src/database/open.ts'
 import { startCluster } from './support/cluster.ts'
 import { reportCoverage } from './support/coverage.ts'
-import { exitCode, heedSignals } from './support/interrupt.ts'
+import { abortOnSignals, exitCode } from './support/signals.ts'
 
 const files = process.argv.slice(2).filter(argument => argument !== '--postgres')
-const interrupted = heedSignals()
+const interrupted = abortOnSignals()
 const cluster = process.argv.includes('--postgres') ? await startCluster() : undefined
 const scratch = await mkdtemp(join(tmpdir(), 'task-service-'))
 let passed = false
 try {
   passed = await test(cluster?.url ?? (process.env.TEST_DATABASE_URL || undefined))
 } finally {
-  await cluster?.stop()
+  await cluster?.[Symbol.asyncDispose]()
   await rm(scratch, { recursive: true, force: true })
 }
 process.exit(passed ? 0 : 1)

@@ -9,8 +9,9 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { sql } from 'kysely'
 import t from 'tap'
-import { environment, failMain, runMain, untilHealthy } from '../scripts/support/process.ts'
-import { client, onPostgres, ownDatabase, randomUser, silent, temporaryFolder } from '../scripts/support/service.ts'
+import { temporaryFolder } from '../scripts/support/folder.ts'
+import { environment, runToExit, startProcess, untilHealthy } from '../scripts/support/process.ts'
+import { client, onPostgres, ownDatabase, randomUser, silent } from '../scripts/support/service.ts'
 import { lockFolder } from '../src/database/lock.ts'
 import { openDatabase } from '../src/database/open.ts'
 import { bearer, secret, startIssuer } from './support/issuer.ts'
@@ -22,7 +23,8 @@ const isAboutNode = ({ msg }: { msg?: string }) => msg?.startsWith('Node ') === 
 
 t.test('it says where the docs are, which database it uses and where the data lie', async t => {
   const config = await ownDatabase(t)
-  const { log, logged, origin } = await runMain(t, environment(config))
+  await using service = await startProcess(environment(config))
+  const { log, logged, origin } = service
   t.same(
     log.filter(line => !isAboutNode(line)).map(({ level }) => level),
     [40, 30],
@@ -36,7 +38,8 @@ t.test('it says where the docs are, which database it uses and where the data li
 })
 
 t.test('one log line for each request, without bodies, queries or credentials', async t => {
-  const { origin, logged, log } = await runMain(t, environment(await ownDatabase(t)))
+  await using service = await startProcess(environment(await ownDatabase(t)))
+  const { origin, logged, log } = service
   await untilHealthy(origin)
   const user = randomUser()
   const headers = { 'x-request-id': 'mine', authorization: 'Bearer secret-token' }
@@ -57,7 +60,7 @@ t.test('one log line for each request, without bodies, queries or credentials', 
 })
 
 t.test('bad values end in one sentence each, and no stack', async t => {
-  const { code, stderr, stdout } = await failMain({
+  const { code, stderr, stdout } = await runToExit({
     PORT: '70000',
     LOG_LEVEL: 'loud',
     DATABASE_URL: 'mysql://root:hunter2@localhost/x',
@@ -86,18 +89,19 @@ t.test('bad values end in one sentence each, and no stack', async t => {
 t.test('without authentication only this machine is served, and nobody in production', async t => {
   const toSet = 'Set AUTH_ISSUER, AUTH_JWKS_URL or AUTH_SECRET'
   for (const HOST of ['0.0.0.0', '::', '192.0.2.1', 'example.org', '127.evil.example']) {
-    const { code, stderr } = await failMain({ HOST })
+    const { code, stderr } = await runToExit({ HOST })
     t.equal(code, 1)
     t.equal(
       stderr,
       `Without authentication HOST must be of this machine only, and not "${HOST}". ${toSet}, or HOST to 127.0.0.1.\n`,
     )
   }
-  const { code, stderr } = await failMain({ NODE_ENV: 'production' })
+  const { code, stderr } = await runToExit({ NODE_ENV: 'production' })
   t.equal(code, 1)
   t.equal(stderr, `Without authentication nothing is served in production. ${toSet}.\n`)
-  const dataDir = await temporaryFolder(t)
-  const { log } = await runMain(t, { DATA_DIR: dataDir, HOST: 'localhost' })
+  await using folder = await temporaryFolder()
+  await using service = await startProcess({ DATA_DIR: folder.path, HOST: 'localhost' })
+  const { log } = service
   t.match(log[0]?.msg, 'no authentication')
 })
 
@@ -105,14 +109,15 @@ t.test('limits are off or other where it is told so', async t => {
   const config = environment(await ownDatabase(t))
   const user = randomUser()
   const env = { ...config, AUTH_SECRET: secret, RATE_LIMIT: '0', ADDRESS_RATE_LIMIT: '0' }
-  const unlimited = await runMain(t, env)
+  await using unlimited = await startProcess(env)
   await untilHealthy(unlimited.origin)
   const header = await bearer(user)
   const { headers } = await client(unlimited.origin).call('GET', `/api/${user}/tasks`, undefined, header)
   t.notOk(headers.has('ratelimit'))
   await unlimited.end('SIGTERM')
 
-  const { origin } = await runMain(t, { ...config, RATE_LIMIT: '7' })
+  await using service = await startProcess({ ...config, RATE_LIMIT: '7' })
+  const { origin } = service
   await untilHealthy(origin)
   const limited = await client(origin).call('GET', `/api/${user}/tasks`)
   t.equal(limited.headers.get('ratelimit-policy'), '"user";q=7;w=60', 'without authentication, too')
@@ -128,7 +133,8 @@ t.test('with authentication any address is served, in production too', async t =
     TRUST_PROXY: '127.0.0.1,::1',
     CORS_ORIGINS: 'https://app.example.org',
   }
-  const { origin, log } = await runMain(t, env)
+  await using service = await startProcess(env)
+  const { origin, log } = service
   t.same(
     log.filter(line => line.level === 40 && !isAboutNode(line)),
     [],
@@ -151,7 +157,8 @@ t.test('an issuer without an audience is warned of, and tokens are of the type t
   const issuer = await startIssuer(t)
   await issuer.addKey('key')
   const env = { ...environment(await ownDatabase(t)), AUTH_ISSUER: issuer.url, AUTH_TOKEN_TYPE: 'at+jwt' }
-  const { origin, log } = await runMain(t, env)
+  await using service = await startProcess(env)
+  const { origin, log } = service
   t.match(log[0], { level: 40, msg: /^AUTH_AUDIENCE is not set: every token of the issuer is accepted/ })
   await untilHealthy(origin)
   const user = randomUser()
@@ -177,31 +184,34 @@ t.test('a token for development needs a user and a secret', async t => {
 })
 
 t.test('one way of authentication at a time', async t => {
-  const { code, stderr } = await failMain({ AUTH_SECRET: secret, AUTH_ISSUER: 'https://issuer.example' })
+  const { code, stderr } = await runToExit({ AUTH_SECRET: secret, AUTH_ISSUER: 'https://issuer.example' })
   t.equal(code, 1)
   t.match(stderr, /^AUTH_SECRET stands in place of AUTH_ISSUER and AUTH_JWKS_URL: .*\.\n$/)
 })
 
 t.test('.env is read where it exists, and the environment wins', async t => {
-  const folder = await temporaryFolder(t)
+  await using temporary = await temporaryFolder()
+  const folder = temporary.path
   await writeFile(join(folder, '.env'), `DATA_DIR=${join(folder, 'from-file')}\nLOG_LEVEL=silent\nREQUEST_TIMEOUT=\n`)
-  const { logged, end } = await runMain(t, { LOG_LEVEL: 'info' }, folder)
+  await using service = await startProcess({ LOG_LEVEL: 'info' }, { cwd: folder })
+  const { logged, end } = service
   t.match((await logged(line => line.level === 30)).msg, 'from-file')
   await end('SIGTERM')
 })
 
 t.test('a .env that cannot be read ends in one sentence', async t => {
-  const folder = await temporaryFolder(t)
+  await using temporary = await temporaryFolder()
+  const folder = temporary.path
   await mkdir(join(folder, '.env'))
-  const { code, stderr } = await failMain({}, folder)
+  const { code, stderr } = await runToExit({}, { cwd: folder })
   t.equal(code, 1)
   t.match(stderr, /^The file \.env cannot be read: .*\.\n$/)
 })
 
 t.test('several processes on one port: each gets connections, and one may end', async t => {
   const env = async (port: string) => ({ ...environment(await ownDatabase(t)), PORT: port, REUSE_PORT: 'on' })
-  const first = await runMain(t, await env('0'))
-  const second = await runMain(t, await env(new URL(first.origin).port))
+  await using first = await startProcess(await env('0'))
+  await using second = await startProcess(await env(new URL(first.origin).port))
   t.equal(second.origin, first.origin)
   const ask = async () => {
     const { status } = await fetch(`${first.origin}/health/live`, { headers: { connection: 'close' } })
@@ -218,66 +228,71 @@ t.test('a port in use ends in one sentence', async t => {
   await once(server, 'listening')
   t.teardown(() => server.close())
   const { port } = server.address() as { port: number }
-  const { code, stderr } = await failMain({ ...environment(await ownDatabase(t)), PORT: `${port}` })
+  const { code, stderr } = await runToExit({ ...environment(await ownDatabase(t)), PORT: `${port}` })
   t.equal(code, 1)
   t.equal(stderr, `Port ${port} on 127.0.0.1 is in use. Stop what uses it, or set PORT to another one.\n`)
 })
 
 t.test('an address that is not this machine’s ends in one sentence', async t => {
   const env = { ...environment(await ownDatabase(t)), AUTH_SECRET: secret }
-  const { code, stderr } = await failMain({ ...env, HOST: '192.0.2.1' })
+  const { code, stderr } = await runToExit({ ...env, HOST: '192.0.2.1' })
   t.equal(code, 1)
   t.match(stderr, /^Cannot listen on 192\.0\.2\.1, port 0: .*\.\n$/)
 })
 
 t.test('a data folder that cannot be used ends in one sentence', async t => {
-  const folder = await temporaryFolder(t)
+  await using temporary = await temporaryFolder()
+  const folder = temporary.path
   await writeFile(join(folder, 'file'), '')
-  const { code, stderr } = await failMain({ DATA_DIR: join(folder, 'file') })
+  const { code, stderr } = await runToExit({ DATA_DIR: join(folder, 'file') })
   t.equal(code, 1)
   t.match(stderr, /^The data folder \/.*\/file cannot be used: .*\.\n$/)
 })
 
 t.test('a data folder where none can be made ends in one sentence', async t => {
-  const folder = await temporaryFolder(t)
+  await using temporary = await temporaryFolder()
+  const folder = temporary.path
   await writeFile(join(folder, 'file'), '')
   // Of the first Node's own way to make folders would never return.
   const inProc = process.platform === 'linux' ? ['/proc/x', '/proc/x/y'] : []
   for (const DATA_DIR of [...inProc, join(folder, 'file/x/y')]) {
-    const { code, stderr } = await failMain({ DATA_DIR })
+    const { code, stderr } = await runToExit({ DATA_DIR })
     t.equal(code, 1)
     t.match(stderr, /^The data folder \/.* cannot be used: .*\.\n$/, DATA_DIR)
   }
 })
 
 t.test('a second process on one data folder is refused and harms nothing', async t => {
-  const dataDir = join(await temporaryFolder(t), 'data')
-  const { origin, process: owner, end } = await runMain(t, { DATA_DIR: dataDir })
+  await using folder = await temporaryFolder()
+  const dataDir = join(folder.path, 'data')
+  await using service = await startProcess({ DATA_DIR: dataDir })
+  const { origin, child: owner, end } = service
   await untilHealthy(origin)
   const { create } = client(origin)
   const user = randomUser()
   const task = await create(user)
 
-  const { code, stderr } = await failMain({ DATA_DIR: dataDir })
+  const { code, stderr } = await runToExit({ DATA_DIR: dataDir })
   t.equal(code, 1)
   t.match(stderr, `The data folder ${dataDir} is in use by process ${owner.pid} on `)
   t.equal(stderr.trim().split('\n').length, 1)
 
   const second = await create(user)
   await end('SIGKILL')
-  const successor = await runMain(t, { DATA_DIR: dataDir })
+  await using successor = await startProcess({ DATA_DIR: dataDir })
   await untilHealthy(successor.origin)
   const { body } = await client(successor.origin).call('GET', `/api/${user}/tasks?sort=created_at`)
   t.same(body.data, [task, second], 'the lock of a killed process is gone, its tasks are there')
 })
 
 t.test('a data folder that is locked by nobody known is refused all the same', async t => {
-  const dataDir = await temporaryFolder(t)
+  await using folder = await temporaryFolder()
+  const dataDir = folder.path
   const unlock = await lockFolder(dataDir)
   t.teardown(unlock)
   for (const change of [() => writeFile(join(dataDir, 'owner'), ''), () => rm(join(dataDir, 'owner'))]) {
     await change()
-    const { code, stderr } = await failMain({ DATA_DIR: dataDir })
+    const { code, stderr } = await runToExit({ DATA_DIR: dataDir })
     t.equal(code, 1)
     t.match(stderr, `The data folder ${dataDir} is in use by another process. `)
     t.equal(stderr.trim().split('\n').length, 1)
@@ -285,16 +300,16 @@ t.test('a data folder that is locked by nobody known is refused all the same', a
 })
 
 t.test('a database that cannot be made or read ends in one sentence', async t => {
-  const occupied = await temporaryFolder(t)
-  await mkdir(join(occupied, 'pglite'))
-  await writeFile(join(occupied, 'pglite', 'something'), '')
-  const made = await failMain({ DATA_DIR: occupied })
+  await using occupied = await temporaryFolder()
+  await mkdir(join(occupied.path, 'pglite'))
+  await writeFile(join(occupied.path, 'pglite', 'something'), '')
+  const made = await runToExit({ DATA_DIR: occupied.path })
   t.equal(made.code, 1)
   t.match(made.stderr, /^The database in \/.*\/pglite cannot be opened: ENOTEMPTY.*\.\n$/)
 
-  const file = await temporaryFolder(t)
-  await writeFile(join(file, 'pglite'), '')
-  const read = await failMain({ DATA_DIR: file })
+  await using file = await temporaryFolder()
+  await writeFile(join(file.path, 'pglite'), '')
+  const read = await runToExit({ DATA_DIR: file.path })
   t.equal(read.code, 1)
   t.match(read.stderr, /^The data folder cannot be read: ENOTDIR.*\.\n$/)
 })
@@ -305,16 +320,17 @@ t.test('a schema that is not ours ends in one sentence', async t => {
   await database.prepare(new AbortController().signal)
   await sql`drop table kysely_migration`.execute(database.kysely)
   await database.close()
-  const { code, stderr } = await failMain(environment(config))
+  const { code, stderr } = await runToExit(environment(config))
   t.equal(code, 1)
   t.match(stderr, /^The database cannot be used: relation "\w+" already exists\.\n$/)
 })
 
 t.test('a database of another major version is explained', async t => {
-  const dataDir = await temporaryFolder(t)
+  await using folder = await temporaryFolder()
+  const dataDir = folder.path
   await mkdir(join(dataDir, 'pglite'))
   await writeFile(join(dataDir, 'pglite', 'PG_VERSION'), '16\n')
-  const { code, stderr } = await failMain({ DATA_DIR: dataDir })
+  const { code, stderr } = await runToExit({ DATA_DIR: dataDir })
   t.equal(code, 1)
   t.match(stderr, /was made by PostgreSQL 16, and this PGlite opens only those of 18/)
   t.equal(await readFile(join(dataDir, 'pglite', 'PG_VERSION'), 'utf8'), '16\n', 'and left alone')

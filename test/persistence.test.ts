@@ -1,10 +1,10 @@
 /** Tasks survive restarts, crashes and deployments: what was acknowledged is there afterwards. */
 import t from 'tap'
-import { environment, type Running, runMain, untilHealthy } from '../scripts/support/process.ts'
+import { environment, type ServiceProcess, startProcess, untilHealthy } from '../scripts/support/process.ts'
 import { client, ownDatabase, randomUser, type Task } from '../scripts/support/service.ts'
 
 /** Reads all of a user's tasks, oldest first. */
-async function all(running: Running, user: string): Promise<Task[]> {
+async function all(running: ServiceProcess, user: string): Promise<Task[]> {
   const { call } = client(running.origin)
   const tasks: Task[] = []
   for (let query: string | null = 'sort=created_at&limit=200'; query !== null; ) {
@@ -18,7 +18,7 @@ async function all(running: Running, user: string): Promise<Task[]> {
 t.test('a restart keeps every task as it was', async t => {
   const env = environment(await ownDatabase(t))
   const user = randomUser()
-  const first = await runMain(t, env)
+  await using first = await startProcess(env)
   await untilHealthy(first.origin)
   const { create, call } = client(first.origin)
   const open = await create(user, { title: 'Open 😀', description: '\u00e9' })
@@ -28,7 +28,7 @@ t.test('a restart keeps every task as it was', async t => {
   await call('DELETE', `/api/${user}/tasks/${deleted}`)
   t.same(await first.end('SIGTERM'), { code: 0, signal: null })
 
-  const second = await runMain(t, env)
+  await using second = await startProcess(env)
   await untilHealthy(second.origin)
   t.same(await all(second, user), [open, done])
   t.equal((await client(second.origin).create(user)).revision, 6, 'the numbering goes on')
@@ -40,7 +40,7 @@ t.test('kill -9 in the middle of writing loses nothing that was acknowledged', a
   const acknowledged = new Map<string, Task>()
 
   for (let round = 0; round < 3; round++) {
-    const running = await runMain(t, env)
+    await using running = await startProcess(env)
     await untilHealthy(running.origin)
     const { origin } = running
     // What is under way when the process dies may or may not have happened: fetch fails, and nothing is acknowledged.
@@ -70,7 +70,7 @@ t.test('kill -9 in the middle of writing loses nothing that was acknowledged', a
       t.match(reason.message, /fetch failed|terminated/)
   }
 
-  const last = await runMain(t, env)
+  await using last = await startProcess(env)
   await untilHealthy(last.origin)
   const stored = new Map((await all(last, user)).map(task => [task.id, task]))
   for (const [id, task] of acknowledged) {
@@ -86,7 +86,7 @@ t.test('user journey: a day with a list, over a restart', async t => {
   const env = environment(await ownDatabase(t))
   const user = 'auth0|journey@example.org'
   const path = `/api/${encodeURIComponent(user)}/tasks`
-  const morning = await runMain(t, env)
+  await using morning = await startProcess(env)
   await untilHealthy(morning.origin)
   const { call } = client(morning.origin)
 
@@ -106,7 +106,7 @@ t.test('user journey: a day with a list, over a restart', async t => {
   t.equal((await call('PATCH', `${location(plan)}/complete`, { completed: true })).body.completed, true)
   await morning.end('SIGTERM')
 
-  const evening = await runMain(t, env)
+  await using evening = await startProcess(env)
   await untilHealthy(evening.origin)
   const later = client(evening.origin)
   const open = await later.call('GET', `${path}?completed=false`)

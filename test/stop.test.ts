@@ -8,14 +8,16 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { environment, runMain, startMain, untilHealthy } from '../scripts/support/process.ts'
-import { startProxy } from '../scripts/support/proxy.ts'
-import { onPostgres, ownDatabase, randomUser, temporaryFolder } from '../scripts/support/service.ts'
+import { temporaryFolder } from '../scripts/support/folder.ts'
+import { startLoadBalancer } from '../scripts/support/load-balancer.ts'
+import { environment, launch, startProcess, untilHealthy } from '../scripts/support/process.ts'
+import { onPostgres, ownDatabase, randomUser } from '../scripts/support/service.ts'
 import { lockFolder } from '../src/database/lock.ts'
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   t.test(`${signal} finishes what is in flight and ends with 0`, async t => {
-    const { origin, process: child, logged } = await runMain(t, environment(await ownDatabase(t)))
+    await using service = await startProcess(environment(await ownDatabase(t)))
+    const { origin, child, exited, logged } = service
     await untilHealthy(origin)
     const path = `/api/${randomUser()}/tasks`
     const json = '{"title":"In flight"}'
@@ -28,25 +30,25 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     // Once another request is answered, the server has read the beginning of this one.
     await fetch(`${origin}/health/live`)
 
-    const exited = once(child, 'exit')
     child.kill(signal)
     await logged(line => line.msg.startsWith(signal))
     socket.write(json.slice(5))
     const answer = (await once(socket, 'data')).toString()
     t.match(answer, /^HTTP\/1\.1 201 /)
     t.match(answer, /connection: close/i)
-    t.same(await exited, [0, null])
+    t.same(await exited, { code: 0, signal: null })
   })
 }
 
-t.test('behind a proxy that watches health, a stop under load fails no request', async t => {
+t.test('behind a load balancer, a stop under load fails no request', async t => {
   const env = { ...environment(await ownDatabase(t)), DRAIN_DELAY: '1' }
   // On PGlite each process needs a database of its own: what is looked at is whether requests are answered.
   const other = onPostgres ? env : { ...environment(await ownDatabase(t)), DRAIN_DELAY: '1' }
-  const [leaving, staying] = [await runMain(t, env), await runMain(t, other)]
+  await using leaving = await startProcess(env)
+  await using staying = await startProcess(other)
   await Promise.all([untilHealthy(leaving.origin), untilHealthy(staying.origin)])
-  const proxy = await startProxy(t, [leaving.origin, staying.origin])
-  const path = `${proxy}/api/${randomUser()}/tasks`
+  await using balancer = await startLoadBalancer([leaving.origin, staying.origin])
+  const path = `${balancer.origin}/api/${randomUser()}/tasks`
 
   let stopped = false
   const statuses: number[] = []
@@ -78,7 +80,8 @@ for (const [when, until] of [
   ['while it starts', (folder: string) => exists(join(folder, 'owner'))],
 ] as const) {
   t.test(`npm’s shell does not hand signals on: when it is gone, the service stops, ${when}`, async t => {
-    const folder = await temporaryFolder(t)
+    await using temporary = await temporaryFolder()
+    const folder = temporary.path
     const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
     const shell = spawn('sh', ['-c', `"${process.execPath}" "${main}"; exit`], {
       env: { ...process.env, DATA_DIR: folder, DATABASE_URL: '', PORT: '0', npm_lifecycle_event: 'start' },
@@ -94,18 +97,20 @@ for (const [when, until] of [
 }
 
 t.test('a signal while the database is being made ends with 0, too, and leaves a folder that works', async t => {
-  const dataDir = join(await temporaryFolder(t), 'data')
-  const { child, exited } = startMain({ DATA_DIR: dataDir })
+  await using folder = await temporaryFolder()
+  const dataDir = join(folder.path, 'data')
+  await using first = launch({ DATA_DIR: dataDir }, { stdout: 'ignore' })
   await exists(join(dataDir, 'owner'))
-  child.kill('SIGTERM')
-  t.same(await exited, [0, null])
-  const { origin } = await runMain(t, { DATA_DIR: dataDir })
+  t.same(await first.end('SIGTERM'), { code: 0, signal: null })
+  await using service = await startProcess({ DATA_DIR: dataDir })
+  const { origin } = service
   await untilHealthy(origin)
 })
 
 t.test('a half-sent request does not hold the stop past its deadline', async t => {
   const env = { ...environment(await ownDatabase(t)), SHUTDOWN_TIMEOUT: '1' }
-  const { origin, end } = await runMain(t, env)
+  await using service = await startProcess(env)
+  const { origin, end } = service
   const socket = connect(Number(new URL(origin).port), '127.0.0.1')
   socket.on('error', () => undefined)
   await once(socket, 'connect')
@@ -118,7 +123,8 @@ t.test('a half-sent request does not hold the stop past its deadline', async t =
 
 t.test('a second signal does not wait', async t => {
   const env = { ...environment(await ownDatabase(t)), SHUTDOWN_TIMEOUT: '3600' }
-  const { origin, process: child, logged, end } = await runMain(t, env)
+  await using service = await startProcess(env)
+  const { origin, child, logged, end } = service
   const socket = connect(Number(new URL(origin).port), '127.0.0.1')
   socket.on('error', () => undefined)
   await once(socket, 'connect')
@@ -140,17 +146,20 @@ const withModules = (...files: string[]) => {
 const misbehaving = './support/misbehave.mjs'
 
 t.test('a signal while modules are loaded ends with 0, before anything is opened', async t => {
-  const dataDir = join(await temporaryFolder(t), 'data')
-  const modules = withModules('../src/compile-cache.mjs', misbehaving)
-  const { exited } = startMain({ DATA_DIR: dataDir, ...modules, MISBEHAVE: 'stop while loading' })
-  t.same(await exited, [0, null])
+  await using folder = await temporaryFolder()
+  const dataDir = join(folder.path, 'data')
+  const modules = withModules('../src/process/compile-cache.mjs', misbehaving)
+  const env = { DATA_DIR: dataDir, ...modules, MISBEHAVE: 'stop while loading' }
+  await using launched = launch(env, { stdout: 'ignore' })
+  t.same(await launched.exited, { code: 0, signal: null })
   t.notOk(existsSync(dataDir))
 })
 
 for (const MISBEHAVE of ['throw', 'reject']) {
   t.test(`an error that nobody catches is one line of the log and an orderly stop: ${MISBEHAVE}`, async t => {
     const env = { ...environment(await ownDatabase(t)), ...withModules(misbehaving), MISBEHAVE }
-    const { origin, process: child, logged, log } = await runMain(t, env)
+    await using service = await startProcess(env)
+    const { origin, child, exited, logged, log } = service
     await untilHealthy(origin)
     const socket = connect(Number(new URL(origin).port), '127.0.0.1')
     await once(socket, 'connect')
@@ -158,7 +167,6 @@ for (const MISBEHAVE of ['throw', 'reject']) {
     socket.write(`${head}Content-Length: 13\r\n\r\n{"tit`)
     await fetch(`${origin}/health/live`)
 
-    const exited = once(child, 'exit')
     child.kill('SIGUSR2')
     const { err } = await logged(line => line.level === 60)
     t.match(err, { message: 'on purpose', stack: /misbehave\.mjs/ })
@@ -170,13 +178,14 @@ for (const MISBEHAVE of ['throw', 'reject']) {
       /^HTTP\/1\.1 201 /,
       'what is in flight is finished, whatever else fails',
     )
-    t.same(await exited, [1, null])
+    t.same(await exited, { code: 1, signal: null })
   })
 }
 
 t.test('after an error that nobody catches the stop has its deadline', async t => {
   const env = { ...environment(await ownDatabase(t)), ...withModules(misbehaving), SHUTDOWN_TIMEOUT: '0' }
-  const { origin, end } = await runMain(t, { ...env, MISBEHAVE: 'throw' })
+  await using service = await startProcess({ ...env, MISBEHAVE: 'throw' })
+  const { origin, end } = service
   const socket = connect(Number(new URL(origin).port), '127.0.0.1')
   socket.on('error', () => undefined)
   await once(socket, 'connect')

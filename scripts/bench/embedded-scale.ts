@@ -1,34 +1,35 @@
 /**
- * Whether a request costs more where one user has more tasks, in the embedded database and in PostgreSQL, with and
- * without the statistics that plans are chosen by.
+ * Whether requests slow down as one user's tasks accumulate, in the embedded database and in PostgreSQL, with and
+ * without planner statistics.
  */
 import { Agent } from 'node:http'
 import { join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
-import { pino } from 'pino'
 import { openDatabase } from '../../src/database/open.ts'
-import { type Teardown, temporaryFolder } from '../support/service.ts'
+import { connect, createDatabase } from '../support/database.ts'
+import { temporaryFolder } from '../support/folder.ts'
+import { silent } from '../support/service.ts'
 import { TASKS_EACH, taskOf } from './load.ts'
 import { type BenchOptions, median } from './peers.ts'
 import { startContender } from './servers.ts'
-import { connect, createDatabase, type TimedAsk, time } from './timed.ts'
+import { type TimedRequest, time } from './timed-request.ts'
 
 const FEW = 200
 const MANY = 100_000
-/** The user who has so many, and how many others there are. */
+/** The user who has that many tasks, and the number of other users. */
 const OWNER = 'owner'
 const OTHERS = 20
 
-const REQUESTS_A_ROUND = 100
-/** So many of the user's tasks are asked for, evenly spread: as many in both, so that caches help both alike. */
-const ASKED = FEW
+const REQUESTS_PER_ROUND = 100
+/** How many of the user's tasks are requested, evenly spread; the same number in both, so that caches help both alike. */
+const REQUESTED = FEW
 const BATCH = 20
 const PAGE = 50
 
 /**
- * How many times as long a request by id may take with many tasks as with few. The index is a level deeper, which is a
- * few hundredths; the rest is noise. A plan that walks the user's tasks, as PostgreSQL makes them where it has no
- * statistics and a partial index to choose, takes many times as long.
+ * Maximum ratio of a request's time by id with many tasks to that with few. The index is one level deeper, which adds a
+ * few percent; the rest is noise. A plan that scans the user's tasks, which PostgreSQL may choose for a partial index
+ * when it has no statistics, takes many times as long.
  */
 const MOST = 1.2
 const bounded = ['get', 'toggle', 'batch of 20']
@@ -36,8 +37,8 @@ const bounded = ['get', 'toggle', 'batch of 20']
 const own = `/api/${OWNER}`
 const complete = (id: string) => ({ action: 'complete', id })
 
-/** What is asked; `tasks` is a choice of the user's, in any order. */
-const asks: Record<string, (tasks: string[]) => TimedAsk> = {
+/** The requests; `tasks` are some of the user's, in any order. */
+const requests: Record<string, (tasks: string[]) => TimedRequest> = {
   get: ([id]) => ({ method: 'GET', path: `${own}/tasks/${id}` }),
   toggle: ([id]) => ({ method: 'PATCH', path: `${own}/tasks/${id}/complete` }),
   'batch of 20': tasks => ({
@@ -52,7 +53,7 @@ const asks: Record<string, (tasks: string[]) => TimedAsk> = {
 
 /**
  * `never analyzed` is the state right after loading: there are no statistics when the service opens the database, and
- * nobody but the service itself makes any. So an embedded database is from its first day on, for it has no autovacuum;
+ * only the service itself collects any. Every embedded database starts like this, because PGlite has no autovacuum;
  * PostgreSQL's is switched off here. The column shows what users get in that state, whatever the service does about it.
  */
 const states = ['never analyzed', 'analyzed'] as const
@@ -60,15 +61,16 @@ type State = (typeof states)[number]
 const systems = ['PGlite', 'PostgreSQL'] as const
 type System = (typeof systems)[number]
 
-/** The same request to two databases that differ in nothing but the number of tasks. */
+/** The same request to two databases that differ only in the number of tasks. */
 interface Pair {
   name: string
   column: string
   sizes: { tasks: number; origin: string; milliseconds: number[] }[]
 }
 
-/** Measures, prints, and says whether nothing took too long. */
-export async function measureOneUser(test: Teardown, { url, rounds, signal }: BenchOptions): Promise<boolean> {
+/** Measures, prints, and returns whether no request was too slow. */
+export async function measureOneUser({ url, rounds, signal }: BenchOptions): Promise<boolean> {
+  await using stack = new AsyncDisposableStack()
   const pairs: Pair[] = []
   for (const system of systems) {
     for (const state of states) {
@@ -76,23 +78,23 @@ export async function measureOneUser(test: Teardown, { url, rounds, signal }: Be
       for (const tasks of [FEW, MANY]) {
         if (signal.aborted) return false
         console.error(`${system}, ${state}: ${tasks} tasks`)
-        servers.push({ tasks, origin: await serve(test, url, system, state, tasks) })
+        servers.push({ tasks, origin: await serve(stack, url, system, state, tasks) })
       }
-      for (const name of Object.keys(asks)) {
+      for (const name of Object.keys(requests)) {
         const sizes = servers.map(server => ({ ...server, milliseconds: [] }))
         pairs.push({ name, column: `${system}, ${state}`, sizes })
       }
     }
   }
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-  // The first round is for what the databases and the compilers have not seen yet.
+  // The first round warms up databases and compilers.
   for (let round = 0; round <= rounds && !signal.aborted; round += 1) {
     for (const { name, column, sizes } of pairs) {
-      const ask = asks[name] as (tasks: string[]) => TimedAsk
-      // In turns, request by request: what else the machine does slows both alike.
-      for (let count = 0; count < REQUESTS_A_ROUND; count += 1) {
+      const request = requests[name] as (tasks: string[]) => TimedRequest
+      // They take turns, request by request, so that other load on the machine affects both alike.
+      for (let count = 0; count < REQUESTS_PER_ROUND; count += 1) {
         for (const { tasks, origin, milliseconds } of count % 2 === 0 ? sizes : sizes.toReversed()) {
-          const duration = await time(agent, origin, ask(choose(tasks)))
+          const duration = await time(agent, origin, request(choose(tasks)))
           if (round > 0) milliseconds.push(duration)
         }
       }
@@ -103,23 +105,28 @@ export async function measureOneUser(test: Teardown, { url, rounds, signal }: Be
   return !signal.aborted && report(pairs)
 }
 
-/** Different ones, as many as a batch has. */
+/** Different tasks, as many as a batch has. */
 function choose(tasks: number): string[] {
-  const first = Math.floor(Math.random() * ASKED)
-  return Array.from({ length: BATCH }, (_, index) => taskOf(((first + index * 7) % ASKED) * (tasks / ASKED)))
+  const first = Math.floor(Math.random() * REQUESTED)
+  return Array.from({ length: BATCH }, (_, index) => taskOf(((first + index * 7) % REQUESTED) * (tasks / REQUESTED)))
 }
 
-/** Makes such a database and starts the service on it: in this order, for one process at a time has PGlite's folder. */
-async function serve(test: Teardown, url: string, system: System, state: State, tasks: number): Promise<string> {
+/** Loads such a database, then starts the service on it: only one process at a time can open PGlite's folder. */
+async function serve(
+  stack: AsyncDisposableStack,
+  url: string,
+  system: System,
+  state: State,
+  tasks: number,
+): Promise<string> {
   const isEmbedded = system === 'PGlite'
-  const dataDir = await temporaryFolder(test)
-  const name = `one_user_${tasks}_${state.replace(' ', '_')}`
-  const databaseUrl = isEmbedded ? undefined : await createDatabase(url, name)
-  const database = await openDatabase({ databaseUrl, dataDir, poolSize: 3 }, pino({ level: 'silent' }))
+  const { path: dataDir } = stack.use(await temporaryFolder())
+  const databaseUrl = isEmbedded ? undefined : stack.use(await createDatabase(url)).url
+  const database = await openDatabase({ databaseUrl, dataDir, poolSize: 3 }, silent)
   await database.prepare(new AbortController().signal)
   await database.close()
 
-  // Not by the service's own code, which could make statistics while it loads.
+  // Without the service's own code, which might collect statistics while it loads.
   const statements = [...loading(tasks), ...(state === 'analyzed' ? ['analyze'] : [])]
   if (databaseUrl === undefined) {
     const pglite = await PGlite.create(join(dataDir, 'pglite'))
@@ -133,12 +140,11 @@ async function serve(test: Teardown, url: string, system: System, state: State, 
   }
 
   const variables = { QUOTA_TASKS: '0', ...(isEmbedded && { DATA_DIR: dataDir }) }
-  const { origin } = await startContender(test, 'service', databaseUrl, variables)
-  while ((await fetch(`${origin}/health`)).status !== 200);
+  const { origin } = stack.use(await startContender('service', databaseUrl, variables))
   return origin
 }
 
-/** The indexes are there already: making them afterwards would count the rows, which is half of an ANALYZE. */
+/** The indexes exist already: creating them afterwards would count the rows, which is half of an ANALYZE. */
 function loading(tasks: number): string[] {
   const insert = (user: string, revision: string, rows: string) => `
     insert into task (user_id, id, title, description, completed, created_at, updated_at, revision)
@@ -170,5 +176,5 @@ function report(pairs: Pair[]): boolean {
   return isFast
 }
 
-/** Rows of one request beside each other. */
-const order = ({ name }: Pair) => Object.keys(asks).indexOf(name)
+/** Keeps the rows of a request together. */
+const order = ({ name }: Pair) => Object.keys(requests).indexOf(name)

@@ -1,13 +1,13 @@
-/** The service beside its peers: the same data, the same load, in turns. */
+/** Compares the service with its peers, which take turns on the same data under the same load. */
 import { readFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
-import pg from 'pg'
-import type { Teardown } from '../support/service.ts'
+import type pg from 'pg'
+import { connect } from '../support/database.ts'
 import { type Measurement, measure, type Operation, operations, TASKS_EACH, taskOf, USERS, userOf } from './load.ts'
-import { type Contender, contenders, type Name, names, type Server, startContender } from './servers.ts'
+import { type Contender, contenders, type Name, names, type RunningContender, startContender } from './servers.ts'
 import { cpuSeconds, peakMemory } from './usage.ts'
 
-/** Rates that are promised, as parts or multiples of each other. */
+/** Targets for rates: at least so many times the rate of the other server. */
 const targets: [Operation, Name, Name, number][] = [
   ['get', 'service', 'floor', 0.9],
   ['list', 'service', 'floor', 0.88],
@@ -21,15 +21,15 @@ const targets: [Operation, Name, Name, number][] = [
   ['get', 'service, info log', 'service', 0.85],
 ]
 
-/** What is promised of the slowest requests and of the memory, as multiples of the floor's: at most so much. */
+/** Targets for slow requests and memory: at most so many times those of the floor. */
 const MOST_P99 = 1.3
 const MOST_MEMORY = 0.75
 
 interface Sample extends Measurement {
-  /** CPU seconds for 1,000 requests. */
+  /** CPU seconds per 1,000 requests. */
   serverCpu: number
   databaseCpu: number
-  /** Bytes of write-ahead log for a request. */
+  /** Bytes of write-ahead log per request. */
   wal: number
 }
 
@@ -43,20 +43,24 @@ export interface BenchOptions {
   signal: AbortSignal
 }
 
-/** Measures all peers and prints what came out. */
-export async function comparePeers(test: Teardown, options: BenchOptions): Promise<boolean> {
-  const { samples, servers } = await take(test, options, names)
+/** Measures all peers and prints the results. */
+export async function comparePeers(options: BenchOptions): Promise<boolean> {
+  await using stack = new AsyncDisposableStack()
+  const servers = await startAll(stack, options, names)
+  const samples = await take(servers, options)
   if (options.signal.aborted) return false
   report(samples, servers, options)
   return true
 }
 
-/** How many times the floor's CPU time the service may use for a request: today it is little more than once, the usual way five times. */
+/** How many times the floor's CPU time a request may cost; today it is a little more than 1, and 5 the usual way. */
 const GUARDED_RATIO = 2
 
-/** Whether a request costs the service not much more CPU time than the floor, which does not depend on the machine's speed. */
-export async function guardCost(test: Teardown, options: BenchOptions): Promise<boolean> {
-  const { samples } = await take(test, options, ['floor', 'service'])
+/** Checks that a request costs little more CPU time than on the floor, a ratio that does not depend on the machine. */
+export async function guardCost(options: BenchOptions): Promise<boolean> {
+  await using stack = new AsyncDisposableStack()
+  const servers = await startAll(stack, options, ['floor', 'service'])
+  const samples = await take(servers, options)
   const ratios = operations.map(operation => {
     const [floor, service] = (['floor', 'service'] as const).map(name =>
       median((samples.get(`${operation} ${name}`) ?? []).map(({ serverCpu }) => serverCpu)),
@@ -69,42 +73,42 @@ export async function guardCost(test: Teardown, options: BenchOptions): Promise<
 
 type Samples = Map<string, Sample[]>
 
-async function take(test: Teardown, { url, rounds, seconds, signal }: BenchOptions, names: readonly Name[]) {
-  // The service makes the schema.
-  const servers = new Map([['service', await startContender(test, 'service', url)]])
-  const postmaster = await seed(url)
-  for (const name of names) if (!servers.has(name)) servers.set(name, await startContender(test, name, url))
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  test.teardown(() => client.end())
+interface Servers {
+  byName: Map<Name, RunningContender>
+  /** Process id of the database server, if it runs on this machine. */
+  postmaster: number | undefined
+}
 
+/** Starts the contenders, which end with `stack`, and creates the data. */
+async function startAll(stack: AsyncDisposableStack, { url }: BenchOptions, names: readonly Name[]): Promise<Servers> {
+  // The service creates the schema.
+  const service = stack.use(await startContender('service', url))
+  const postmaster = await seed(url)
+  const byName: Servers['byName'] = new Map()
+  for (const name of names) byName.set(name, name === 'service' ? service : stack.use(await startContender(name, url)))
+  return { byName, postmaster }
+}
+
+async function take({ byName, postmaster }: Servers, { url, rounds, seconds, signal }: BenchOptions): Promise<Samples> {
+  await using client = await connect(url)
   const samples: Samples = new Map()
   for (let round = 1; round <= rounds; round += 1) {
     for (const operation of operations) {
-      for (const name of names) {
+      for (const [name, server] of byName) {
         const { operations: asked = operations }: Contender = contenders[name]
         if (signal.aborted || !asked.includes(operation)) continue
-        const sample = await sampleOf(servers.get(name) as Server, operation, seconds, client, postmaster)
+        const sample = await sampleOf(server, operation, seconds, client, postmaster)
         samples.set(`${operation} ${name}`, [...(samples.get(`${operation} ${name}`) ?? []), sample])
         console.error(`round ${round} of ${rounds}: ${operation}, ${name}: ${Math.round(sample.rate)} requests/s`)
       }
     }
   }
-  return { samples, servers }
+  return samples
 }
 
-/** Makes the data once the schema is there; returns the process id of the database server, if it is of this machine. */
+/** Creates the data in an existing schema; returns the process id of the database server, if it runs on this machine. */
 export async function seed(url: string): Promise<number | undefined> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    return await seedWith(client)
-  } finally {
-    await client.end()
-  }
-}
-
-async function seedWith(client: pg.Client): Promise<number | undefined> {
+  await using client = await connect(url)
   const users = Array.from({ length: USERS }, (_, number) => userOf(number))
   await client.query('insert into user_clock (user_id, revision) select unnest($1::text[]), $2', [users, TASKS_EACH])
   for (const [number, user] of users.entries()) {
@@ -121,15 +125,14 @@ async function seedWith(client: pg.Client): Promise<number | undefined> {
   return process.env.BENCH_DATABASE_URL === undefined ? parentOf(backend) : undefined
 }
 
-/** @param postmaster the database server, where it is of this machine */
 async function sampleOf(
-  server: Server,
+  server: RunningContender,
   operation: Operation,
   seconds: number,
   client: pg.Client,
   postmaster: number | undefined,
 ): Promise<Sample> {
-  const pid = server.process.pid as number
+  const pid = server.child.pid as number
   const used = () => [cpuSeconds(pid), postmaster === undefined ? Number.NaN : cpuSeconds(postmaster)] as const
   const start = await writtenSince(client, '0/0')
   const before = used()
@@ -145,7 +148,7 @@ async function sampleOf(
   }
 }
 
-/** Where the write-ahead log is now, and how many bytes after `position`. */
+/** The current position of the write-ahead log, and the bytes written since `position`. */
 async function writtenSince(client: pg.Client, position: string): Promise<{ position: string; bytes: number }> {
   const { rows } = await client.query(
     'select pg_current_wal_lsn() as position, pg_wal_lsn_diff(pg_current_wal_lsn(), $1)::float as bytes',
@@ -154,7 +157,7 @@ async function writtenSince(client: pg.Client, position: string): Promise<{ posi
   return rows[0]
 }
 
-function report(samples: Samples, servers: Map<string, Server>, { rounds, seconds }: BenchOptions): void {
+function report(samples: Samples, { byName }: Servers, { rounds, seconds }: BenchOptions): void {
   const processor = cpus()[0]?.model.trim()
   const memory = Math.round(totalmem() / 2 ** 30)
   console.log(
@@ -192,7 +195,7 @@ function report(samples: Samples, servers: Map<string, Server>, { rounds, second
     const p99 = (name: Name) => of(operation, name, sample => sample.p99)
     console.log(`| p99 of ${operation} | ${(p99('service') / p99('floor')).toFixed(2)} | ${MOST_P99} |`)
   }
-  const resident = (name: Name) => peakMemory(servers.get(name)?.process.pid as number)
+  const resident = (name: Name) => peakMemory(byName.get(name)?.child.pid as number)
   console.log(`| resident memory | ${(resident('service') / resident('floor')).toFixed(2)} | ${MOST_MEMORY} |`)
   console.log('\n| server | peak resident memory, MB |')
   console.log('| --- | ---: |')

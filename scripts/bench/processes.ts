@@ -1,23 +1,24 @@
-/** What a second process on the same port adds, in requests that never reach the database: those that the contract refuses. */
+/** What a second process on the same port adds, measured with requests that fail validation before the database. */
 import autocannon from 'autocannon'
-import { randomUser, type Teardown } from '../support/service.ts'
+import { randomUser } from '../support/service.ts'
 import { CONNECTIONS } from './load.ts'
 import { type BenchOptions, median } from './peers.ts'
 import { freePort, startContender } from './servers.ts'
 
-/** As large as it may be, and wrong in its last item: much work for the service, and little for whoever sends it. */
+/** As large as possible and invalid in its last item: much work for the service, little for the load generator. */
 const items = [
   ...Array.from({ length: 99 }, (_, number) => ({ action: 'create', task: { title: `Buy ${number}` } })),
   {},
 ]
 
-/** Measures, prints, and says whether two are faster than one. */
-export async function measureProcesses(test: Teardown, options: BenchOptions): Promise<boolean> {
+/** Measures, prints, and returns whether two are faster than one. */
+export async function measureProcesses(options: BenchOptions): Promise<boolean> {
   const { url, rounds, seconds, signal } = options
+  await using stack = new AsyncDisposableStack()
   const port = await freePort()
   const rates: number[] = []
   for (const processes of [1, 2]) {
-    await startContender(test, 'service', url, { PORT: `${port}`, REUSE_PORT: 'on' })
+    stack.use(await startContender('service', url, { PORT: `${port}`, REUSE_PORT: 'on' }))
     const measured: number[] = []
     for (let round = 0; round <= rounds && !signal.aborted; round += 1) {
       const result = await autocannon({

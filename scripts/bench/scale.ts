@@ -1,16 +1,16 @@
-/** Whether a request costs more where there are more tasks: the same requests to databases of three sizes, one at a time. */
+/** Whether requests slow down as tasks accumulate: the same requests to databases of three sizes, one at a time. */
 import { Agent } from 'node:http'
 import { encode as tokenOf } from '../../src/changes/token.ts'
 import type { Task } from '../../src/tasks/columns.ts'
 import { encode as cursorOf } from '../../src/tasks/cursor.ts'
 import type { Sort } from '../../src/tasks/sorts.ts'
-import type { Teardown } from '../support/service.ts'
+import { connect, createDatabase } from '../support/database.ts'
 import { TASKS_EACH, taskOf } from './load.ts'
 import { type BenchOptions, median } from './peers.ts'
 import { startContender } from './servers.ts'
-import { connect, createDatabase, type TimedAsk, time } from './timed.ts'
+import { type TimedRequest, time } from './timed-request.ts'
 
-/** How many tasks there are, and how many of them are those of one user. */
+/** How many tasks a database has, and how many of them belong to a single user. */
 const databases = [
   { tasks: 25_000, own: 0 },
   { tasks: 1_000_000, own: 0 },
@@ -18,22 +18,22 @@ const databases = [
 ]
 type Size = (typeof databases)[number]
 
-/** What is asked of a user who has as many tasks as everybody, and of the one who has a million. */
+/** The users who have few tasks each, and the one who has a million. */
 const EVERYBODY = 'everybody'
 const MILLIONAIRE = 'millionaire'
 
-/** Requests go to so many users of each database: those that are active, whatever sleeps beside them. */
+/** How many users of each database are active; all others are dormant. */
 const ACTIVE_USERS = 200
-const REQUESTS_A_ROUND = 200
-/** How many times the time of the smallest database, or of the first page, a request may take. */
+const REQUESTS_PER_ROUND = 200
+/** Maximum ratio of a request's time to that in the smallest database, or to that of the first page. */
 const MOST = 1.3
 
 const PAGE = 50
 const DEEP_PAGE = 10_000
 const sorts: readonly Sort[] = ['-created_at', 'created_at', '-updated_at', 'updated_at', 'title', '-title']
 
-/** What is asked, of user and task. */
-const asks: Record<string, (user: string, task: string) => TimedAsk> = {
+/** The requests, by user and task. */
+const requests: Record<string, (user: string, task: string) => TimedRequest> = {
   get: (user, task) => ({ method: 'GET', path: `/api/${user}/tasks/${task}` }),
   'list, completed': user => ({ method: 'GET', path: `/api/${user}/tasks?completed=true&limit=${PAGE}` }),
   ...Object.fromEntries(
@@ -47,33 +47,34 @@ const asks: Record<string, (user: string, task: string) => TimedAsk> = {
   create: user => ({ method: 'POST', path: `/api/${user}/tasks`, body: '{"title":"Buy oat milk"}' }),
 }
 
-/** One row of what is printed: a request to one user of one database. */
+/** One cell of the report: a request for one kind of user of one database. */
 interface Case {
   name: string
   /** The database and the kind of user. */
   column: string
-  next(): TimedAsk
+  next(): TimedRequest
   origin: string
   milliseconds: number[]
 }
 
-/** Measures, prints, and says whether nothing took too long. */
-export async function measureScale(test: Teardown, { url, rounds, signal }: BenchOptions): Promise<boolean> {
+/** Measures, prints, and returns whether no request was too slow. */
+export async function measureScale({ url, rounds, signal }: BenchOptions): Promise<boolean> {
+  await using stack = new AsyncDisposableStack()
   const cases: Case[] = []
   for (const size of databases) {
     if (signal.aborted) return false
-    const own = await createDatabase(url, `scale_${size.tasks}`)
-    const { origin } = await startContender(test, 'service', own)
+    const { url: own } = stack.use(await createDatabase(url))
+    const { origin } = stack.use(await startContender('service', own))
     await load(own, size, signal)
     cases.push(...casesOf(size, origin))
     if (size.own > 0) cases.push(...(await deepCases(own, size, origin)))
   }
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-  // The first round is for what the databases and the compilers have not seen yet.
+  // The first round warms up databases and compilers.
   for (let round = 0; round <= rounds && !signal.aborted; round += 1) {
     for (const { name, column, next, origin, milliseconds } of cases) {
       const times: number[] = []
-      for (let count = 0; count < REQUESTS_A_ROUND; count += 1) times.push(await time(agent, origin, next()))
+      for (let count = 0; count < REQUESTS_PER_ROUND; count += 1) times.push(await time(agent, origin, next()))
       if (round > 0) milliseconds.push(...times)
       console.error(`round ${round} of ${rounds}: ${name}, ${column}: ${median(times).toFixed(2)} ms`)
     }
@@ -86,7 +87,7 @@ const usersOf = ({ tasks, own }: Size) => (tasks - own) / TASKS_EACH
 const columnOf = ({ tasks }: Size) => tasks.toLocaleString('en')
 const userName = (number: number) => `${EVERYBODY}-${number}`
 
-/** Loads the tasks without their indexes, which are made afterwards. */
+/** Loads the tasks without their indexes, which are created afterwards. */
 async function load(url: string, size: Size, signal: AbortSignal): Promise<void> {
   await using client = await connect(url)
   const step = async (what: string, statement: string) => {
@@ -101,7 +102,7 @@ async function load(url: string, size: Size, signal: AbortSignal): Promise<void>
   )
   for (const { name } of indexes) await client.query(`drop index ${name}`)
   await client.query('alter table task drop constraint task_pkey')
-  // The tasks of a user lie apart from each other, as those lie that were written at different times.
+  // A user's tasks are scattered, as if they had been written at different times.
   const users = usersOf(size)
   const from = `from generate_series(0, ${size.tasks - size.own - 1}) as n`
   const own = `from generate_series(${size.tasks - size.own}, ${size.tasks - 1}) as n`
@@ -131,17 +132,17 @@ function casesOf(size: Size, origin: string): Case[] {
     return [MILLIONAIRE, taskOf(size.tasks - 1 - own)] as const
   }
   const make = (column: string, choose: () => readonly [string, string]) =>
-    Object.entries(asks).map(([name, ask]) => ({
+    Object.entries(requests).map(([name, request]) => ({
       name,
       column,
-      next: () => ask(...choose()),
+      next: () => request(...choose()),
       origin,
       milliseconds: [],
     }))
   return [...make(columnOf(size), ofEverybody), ...(size.own > 0 ? make(MILLIONAIRE, ofMillionaire) : [])]
 }
 
-/** Far behind the beginning of what the one user has. */
+/** Pages deep into the one user's tasks. */
 async function deepCases(url: string, size: Size, origin: string): Promise<Case[]> {
   await using client = await connect(url)
   const offset = DEEP_PAGE * PAGE - PAGE - 1
@@ -173,7 +174,7 @@ function report(cases: Case[]): boolean {
   let isFast = true
   console.log(`| p50 ms | ${columns.join(' | ')} | slowest / ${smallest} |`)
   console.log(`| --- | ${columns.map(() => '---: | ').join('')}---: |`)
-  for (const name of Object.keys(asks)) {
+  for (const name of Object.keys(requests)) {
     const medians = columns.map(column => {
       const found = cases.find(one => one.name === name && one.column === column)
       return found === undefined ? undefined : median(found.milliseconds)

@@ -1,25 +1,24 @@
-/** The service and its peers as processes of their own. */
-import { type ChildProcess, spawn } from 'node:child_process'
+/** The service and its peers, and how to start them. */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { fileURLToPath } from 'node:url'
 import { SignJWT } from 'jose'
-import { startArguments } from '../support/server.ts'
-import type { Teardown } from '../support/service.ts'
+import { variables } from '../../src/config/variables.ts'
+import { type LaunchedProcess, launch, startArguments } from '../support/process.ts'
 import { type Operation, USERS, userOf } from './load.ts'
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
+/** An empty variable means its default, whatever this process's environment or an `.env` file says. */
+export const defaults = Object.fromEntries(Object.keys(variables).map(name => [name, '']))
 
 /** What tokens are signed with. */
 export const SECRET = randomBytes(32).toString('base64')
 
 export interface Contender {
-  /** What Node gets: options, and the program. */
+  /** Arguments for Node: options and the program. */
   program: string[]
   env?: Record<string, string>
-  /** What it is asked, where not all. */
+  /** What it is measured with; all operations by default. */
   operations?: readonly Operation[]
   /** Whether every request has a token. */
   hasToken?: boolean
@@ -27,7 +26,7 @@ export interface Contender {
 
 const SERVICE = startArguments()
 
-/** The service as `npm start` runs it, and what it is compared with. */
+/** The service as `npm start` runs it, and its peers. */
 export const contenders = {
   floor: { program: ['scripts/bench/floor.ts'] },
   service: { program: SERVICE },
@@ -39,57 +38,41 @@ export const contenders = {
   },
   'service, info log': { program: SERVICE, env: { LOG_LEVEL: 'info' }, operations: ['get'] },
   usual: { program: ['scripts/bench/usual.ts'] },
-  // It reads as the one before does.
+  // It reads as `usual` does.
   plain: { program: ['scripts/bench/plain.ts'], operations: ['create', 'toggle'] },
 } satisfies Record<string, Contender>
 export type Name = keyof typeof contenders
 export const names = Object.keys(contenders) as Name[]
 
-export interface Server {
+export interface RunningContender extends LaunchedProcess {
   origin: string
-  process: ChildProcess
   tokens?: Map<string, string>
 }
 
 /**
- * Starts one and waits until it listens.
- * @param url of the database; none where `own` names a folder
- * @param own variables, which come last
+ * Starts a contender and waits until it listens.
+ * @param url of the database; undefined if `overrides` names a folder
+ * @param overrides variables that take precedence over all others
  */
 export async function startContender(
-  test: Teardown,
   name: Name,
   url: string | undefined,
-  own: Record<string, string> = {},
-): Promise<Server> {
+  overrides: Record<string, string> = {},
+): Promise<RunningContender> {
   const { program, env, hasToken }: Contender = contenders[name]
-  const { PORT: port = `${await freePort()}` } = own
-  const child = spawn(process.execPath, program, {
-    cwd: root,
-    env: {
-      PATH: process.env.PATH,
-      ...(url !== undefined && { DATABASE_URL: url }),
-      PORT: port,
-      LOG_LEVEL: 'warn',
-      ...env,
-      ...own,
-    },
-    // A log that is written and not read.
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  const ended = once(child, 'exit')
-  test.teardown(async () => {
-    child.kill('SIGTERM')
-    await ended
-  })
-  const origin = `http://127.0.0.1:${port}`
+  const { PORT = `${await freePort()}` } = overrides
+  const base = { ...defaults, ...(url !== undefined && { DATABASE_URL: url }), LOG_LEVEL: 'warn', ...env }
+  await using stack = new AsyncDisposableStack()
+  const launched = stack.use(launch({ ...base, ...overrides, PORT }, { program, stdout: 'ignore' }))
+  const origin = `http://127.0.0.1:${PORT}`
   while (!(await isReady(origin))) {
-    if (child.exitCode !== null) throw new Error(`${name} ended before it listened`)
+    if (launched.child.exitCode !== null) throw new Error(`${name} ended before it listened`)
   }
-  return { origin, process: child, ...(hasToken && { tokens: await createTokens() }) }
+  stack.move()
+  return { ...launched, origin, ...(hasToken && { tokens: await createTokens() }) }
 }
 
-/** One that was free a moment ago; nobody else takes ports here. */
+/** Finds a free port. Nothing else takes ports meanwhile. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -99,7 +82,7 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** Whether it listens and does not say that its schema is not there yet; its peers know no such path, which is 404. */
+/** Whether it listens and, if it is the service, its schema is ready; the peers have no such path and return 404. */
 function isReady(origin: string): Promise<boolean> {
   return fetch(`${origin}/health`).then(
     ({ status }) => status !== 503,
@@ -115,7 +98,7 @@ async function createTokens(): Promise<Map<string, string>> {
   return tokens
 }
 
-/** A token for the user, valid where `secret` is the service's. */
+/** Creates a token for the user, valid if `secret` is the service's. */
 export function createToken(user: string, secret = SECRET): Promise<string> {
   const token = new SignJWT().setProtectedHeader({ alg: 'HS256' }).setSubject(user).setExpirationTime('1h')
   return token.sign(new TextEncoder().encode(secret))

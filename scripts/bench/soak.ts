@@ -1,23 +1,22 @@
-/** Whether the memory of the service grows while it is used: a mixed load for minutes, and what is resident meanwhile. */
-import type { Teardown } from '../support/service.ts'
+/** Whether the service's memory grows in use: resident memory during minutes of mixed load. */
 import { measure, operations } from './load.ts'
 import { type BenchOptions, median, seed } from './peers.ts'
 import { startContender } from './servers.ts'
 import { peakMemory, residentMemory } from './usage.ts'
 
-/** Seconds of each kind of request before the next. */
+/** Seconds of one kind of request before the next kind. */
 const TURN = 5
-/** The last third may have as much more than the first as garbage collection makes of noise. */
+/** How many times the memory of the first third the last third may have; garbage collection is noisy. */
 const MOST_GROWTH = 1.1
-/** How long the longest bar is, and how many there are. */
+/** The length of the longest bar, and the number of bars. */
 const BAR = 60
 const BARS = 20
 
-/** Measures, prints, and says whether the memory stayed flat. */
-export async function soak(test: Teardown, { url, seconds, signal }: BenchOptions): Promise<boolean> {
-  const server = await startContender(test, 'service', url)
+/** Measures, prints, and returns whether the memory stayed flat. */
+export async function soak({ url, seconds, signal }: BenchOptions): Promise<boolean> {
+  await using server = await startContender('service', url)
   await seed(url)
-  const pid = server.process.pid as number
+  const pid = server.child.pid as number
   const resident: number[] = []
   let requests = 0
   const end = performance.now() + seconds * 1000

@@ -1,40 +1,38 @@
-/** What can happen to a PostgreSQL, to the network and to the servers. */
+/** Faults of PostgreSQL, of the network and of the servers. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
 import type { Cluster } from '../support/cluster.ts'
-import type { Server } from '../support/server.ts'
-import type { Wire } from '../support/wire.ts'
+import { execute } from '../support/database.ts'
+import type { FaultProxy } from '../support/fault-proxy.ts'
+import type { ServiceProcess } from '../support/process.ts'
 import type { Random } from './random.ts'
 
-export interface Surroundings {
+export interface Targets {
   cluster: Cluster
   /** Between servers and cluster. */
-  wire: Wire
-  servers: Server[]
-  start(): Promise<Server>
-  /** What is wrong with how a server ended. */
-  complain(complaint: string): void
+  proxy: FaultProxy
+  servers: ServiceProcess[]
+  start(): Promise<ServiceProcess>
+  /** Receives the errors of servers that were stopped. */
+  errors: string[]
 }
 
-type Fault = (surroundings: Surroundings, random: Random) => Promise<void>
+type Fault = (targets: Targets, random: Random) => Promise<void>
 
 async function replace(
-  { servers, start }: Surroundings,
+  { servers, start }: Targets,
   random: Random,
-  end: (server: Server) => Promise<unknown>,
+  end: (server: ServiceProcess) => Promise<unknown>,
 ): Promise<void> {
   const index = random.below(servers.length)
-  const [server] = servers.splice(index, 1) as [Server]
+  const [server] = servers.splice(index, 1) as [ServiceProcess]
   await end(server)
   servers.push(await start())
 }
 
 export const faults: Record<string, Fault> = {
   async 'backends killed'({ cluster }) {
-    const client = new pg.Client({ connectionString: cluster.url })
-    await client.connect()
-    await client.query(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'task-service'`)
-    await client.end()
+    const terminate = `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'task-service'`
+    await execute(cluster.url, terminate)
   },
   'restart, fast': ({ cluster }) => cluster.restart('fast'),
   'restart, immediate': ({ cluster }) => cluster.restart('immediate'),
@@ -43,26 +41,26 @@ export const faults: Record<string, Fault> = {
     await sleep(500 + random.below(2500))
     cluster.signal('SIGCONT')
   },
-  async 'connections cut'({ wire }) {
-    wire.cut()
+  async 'connections cut'({ proxy }) {
+    proxy.cut()
   },
-  async 'connections silent'({ wire }) {
-    wire.silence()
+  async 'connections silent'({ proxy }) {
+    proxy.silence()
   },
-  async 'answers of commits lost'({ wire }, random) {
-    // The tag of a statement that wrote; `SELECT` answers reads.
-    wire.cutAt('answer', random.pick(['INSERT 0 1', 'SELECT 1', 'COMMIT']))
+  async 'responses to commits lost'({ proxy }, random) {
+    // The tag of a statement that wrote; reads return `SELECT`.
+    proxy.cutAt('response', random.pick(['INSERT 0 1', 'SELECT 1', 'COMMIT']))
     await sleep(200 + random.below(500))
-    wire.cutAt('answer', 'nothing is answered like this')
+    proxy.cutAt('response', 'no response contains this')
   },
-  async 'network away'({ wire }, random) {
-    wire.pause()
+  async 'network down'({ proxy }, random) {
+    proxy.close()
     await sleep(200 + random.below(2000))
-    await wire.resume()
+    await proxy.listen()
   },
-  'server killed': (surroundings, random) => replace(surroundings, random, server => server.kill()),
-  'server replaced': (surroundings, random) =>
-    replace(surroundings, random, async server => {
-      for (const complaint of await server.stop()) surroundings.complain(complaint)
+  'server killed': (targets, random) => replace(targets, random, server => server.end('SIGKILL')),
+  'server replaced': (targets, random) =>
+    replace(targets, random, async server => {
+      targets.errors.push(...(await server.stop()))
     }),
 }

@@ -1,7 +1,7 @@
 /** A user of the service, with a typed method for every operation of the contract. */
 import { AssertionError } from 'node:assert'
 import type { Operation } from '../../src/contract/load.ts'
-import type { operations as Contract } from '../../src/contract/openapi.gen.ts'
+import type { operations as Contract, defaults } from '../../src/contract/openapi.gen.ts'
 import type { OperationId } from '../../src/contract/types.ts'
 import { type Call, createCall } from './call.ts'
 import { type Answer, operations } from './contract.ts'
@@ -31,8 +31,11 @@ type Options<Op extends OperationId> = {
 
 type IdArgument<Op extends OperationId> = Contract[Op]['parameters'] extends { path: { id: infer Id } } ? [id: Id] : []
 
+/** A field with a default may be left out. */
+type WithoutDefaults<T, Name> = Omit<T, Extract<Name, keyof T>> & Partial<Pick<T, Extract<Name, keyof T>>>
+
 type BodyArgument<Op extends OperationId> = Contract[Op] extends { requestBody: infer Body }
-  ? [body: Content<Body>]
+  ? [body: WithoutDefaults<Content<Body>, defaults[Op]['body']>]
   : [Exclude<Contract[Op]['requestBody'], undefined>] extends [never]
     ? []
     : [body?: Content<Exclude<Contract[Op]['requestBody'], undefined>> | undefined]

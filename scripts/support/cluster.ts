@@ -1,43 +1,34 @@
 /** A throw-away PostgreSQL cluster from the installed binaries, reachable through a Unix socket only. */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, existsSync, globSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chownSync, existsSync, globSync, readFileSync, realpathSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { OLDEST_SERVER } from '../../src/database/migrate.ts'
+import { temporaryFolder } from './folder.ts'
 
 const OLDEST_VERSION = OLDEST_SERVER / 10000
 
-export interface Cluster {
+export interface Cluster extends AsyncDisposable {
   /** Connection string of the superuser, for the database `postgres`. */
   url: string
-  /** Ends the server as `pg_ctl stop` does (`fast` cuts its connections, `immediate` is a crash) and starts it again. */
+  /** Stops the server as `pg_ctl stop` does (`fast` cuts its connections, `immediate` is a crash) and starts it again. */
   restart(mode: 'fast' | 'immediate'): Promise<void>
-  /** Halts every process of the server, as a machine that hangs would, or lets them run on. */
+  /** Suspends every process of the server, as if the machine hung, or resumes them. */
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void
-  stop(): Promise<void>
 }
 
 /**
- * Makes and starts a cluster in a temporary folder; `stop` ends it and removes the folder.
- * @param own settings beside those that every such cluster has, as `name=value`
+ * Creates and starts a cluster in a temporary folder; both are gone when it goes out of scope.
+ * @param settings additional settings, as `name=value`
  */
-export async function startCluster(own: string[] = []): Promise<Cluster> {
+export async function startCluster(settings: string[] = []): Promise<Cluster> {
   const bin = findBinaries()
   if (bin === undefined) {
     throw new Error(`No PostgreSQL server binaries found: install PostgreSQL ${OLDEST_VERSION} or newer.`)
   }
-  const folder = mkdtempSync(join(tmpdir(), 'postgres-'))
-  try {
-    return await startClusterIn(folder, bin, own)
-  } catch (error) {
-    rmSync(folder, { recursive: true, force: true })
-    throw error
-  }
-}
-
-async function startClusterIn(folder: string, bin: string, own: string[]): Promise<Cluster> {
+  await using stack = new AsyncDisposableStack()
+  const { path: folder } = stack.use(await temporaryFolder())
   const owner = clusterOwner()
   if (owner !== undefined) chownSync(folder, owner.uid, owner.gid)
   const data = join(folder, 'data')
@@ -47,16 +38,16 @@ async function startClusterIn(folder: string, bin: string, own: string[]): Promi
     ...asOwner,
     stdio: ['ignore', 'ignore', 'inherit'],
   })
-  // No TCP, so no port to collide; no fsync, for nobody keeps these data.
-  const settings = [
+  const allSettings = [
+    // No TCP, so no port can collide; no fsync, because the data need not survive.
     ...['listen_addresses=', `unix_socket_directories=${folder}`, 'fsync=off', 'log_min_messages=log'],
-    ...own,
+    ...settings,
   ]
   const start = async () => {
-    const server = spawn(join(bin, 'postgres'), ['-D', data, ...settings.flatMap(setting => ['-c', setting])], {
+    const server = spawn(join(bin, 'postgres'), ['-D', data, ...allSettings.flatMap(setting => ['-c', setting])], {
       ...asOwner,
       stdio: ['ignore', 'ignore', 'pipe'],
-      // A Ctrl-C on the terminal is for the tests; they stop the cluster when they end.
+      // Ctrl-C on the terminal must not reach it: its users stop it when they end.
       detached: true,
     })
     const exited = once(server, 'exit')
@@ -68,6 +59,8 @@ async function startClusterIn(folder: string, bin: string, own: string[]): Promi
     process.kill(server.pid, signal)
     await server.exited
   }
+  stack.defer(() => end('SIGINT'))
+  const resources = stack.move()
   return {
     url: `postgresql://postgres@/postgres?host=${encodeURIComponent(folder)}`,
     async restart(mode) {
@@ -75,17 +68,14 @@ async function startClusterIn(folder: string, bin: string, own: string[]): Promi
       server = await start()
     },
     signal(signal) {
-      for (const pid of [server.pid, ...childrenOf(server.pid)]) signalIfThere(pid, signal)
+      for (const pid of [server.pid, ...childrenOf(server.pid)]) signalIfRunning(pid, signal)
     },
-    async stop() {
-      await end('SIGINT')
-      rmSync(folder, { recursive: true, force: true })
-    },
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
   }
 }
 
 /** A backend may end between being listed and being signalled. */
-function signalIfThere(pid: number, signal: NodeJS.Signals): void {
+function signalIfRunning(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
   } catch (error) {
@@ -107,7 +97,7 @@ async function isReady(stderr: NodeJS.ReadableStream, exited: Promise<unknown>):
   if ((await Promise.race([ready, exited])) !== true) throw new Error(`PostgreSQL did not start:\n${lines.join('\n')}`)
 }
 
-/** The folder with initdb and postgres, if there is one that is new enough: on PATH (links followed), or the newest of Debian's. */
+/** Finds a folder with a supported initdb and postgres: on PATH (following links), or else Debian's newest. */
 export function findBinaries(): string | undefined {
   const onPath = (process.env.PATH ?? '')
     .split(delimiter)
@@ -125,7 +115,7 @@ export function findBinaries(): string | undefined {
 const majorVersion = (bin: string) =>
   Number(/\d+/.exec(execFileSync(join(bin, 'postgres'), ['--version'], { encoding: 'utf8' }))?.[0])
 
-/** PostgreSQL refuses to run as root; its package's user does instead. */
+/** The user to run PostgreSQL as: it refuses to run as root, so its package's user takes over. */
 export function clusterOwner(): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined
   const id = (flag: string) => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }))

@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { sql } from 'kysely'
 import t from 'tap'
+import { temporaryFolder } from '../../scripts/support/folder.ts'
 import { environment } from '../../scripts/support/process.ts'
-import { onPostgres, ownDatabase, silent, temporaryFolder } from '../../scripts/support/service.ts'
+import { onPostgres, ownDatabase, silent } from '../../scripts/support/service.ts'
 import { migrateDown } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/open.ts'
 
@@ -41,10 +42,10 @@ t.test('status, up and down', async t => {
 })
 
 t.test('a database that is not there, and one that is not ours, end in one sentence', async t => {
-  const folder = await temporaryFolder(t)
+  await using folder = await temporaryFolder()
   const migrate = (env: Record<string, string>) =>
     promisify(execFile)(process.execPath, [script], { env: { ...inherited, ...env } })
-  await t.rejects(migrate({ DATABASE_URL: `postgresql://postgres@/x?host=${encodeURIComponent(folder)}` }), {
+  await t.rejects(migrate({ DATABASE_URL: `postgresql://postgres@/x?host=${encodeURIComponent(folder.path)}` }), {
     code: 1,
     stderr: /^The database cannot be used: connect ENOENT .*\.\n$/,
   })

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { sql } from 'kysely'
 import t from 'tap'
-import { environment, runMain, untilHealthy } from '../../scripts/support/process.ts'
+import { environment, startProcess, untilHealthy } from '../../scripts/support/process.ts'
 import { ownDatabase, randomUser, silent } from '../../scripts/support/service.ts'
 import { type DatabaseConfig, openDatabase } from '../../src/database/open.ts'
 
@@ -70,13 +70,14 @@ t.test('a database that is not there is told in a sentence', async t => {
 
 t.test('a server purges by itself', async t => {
   const config = await databaseWithTombstone(t)
-  const { logged } = await runMain(t, { ...environment(config), TOMBSTONE_RETENTION: '10' })
+  await using service = await startProcess({ ...environment(config), TOMBSTONE_RETENTION: '10' })
+  const { logged } = service
   t.match(await logged(({ msg }) => msg === 'job done'), { job: 'purge', tombstones: 1, keys: 0 })
 })
 
 t.test('with PURGE_INTERVAL=0 it does not', async t => {
   const config = await databaseWithTombstone(t)
-  const service = await runMain(t, { ...environment(config), TOMBSTONE_RETENTION: '10', PURGE_INTERVAL: '0' })
+  await using service = await startProcess({ ...environment(config), TOMBSTONE_RETENTION: '10', PURGE_INTERVAL: '0' })
   // The first thing that a server does with its database, once that is ready, is to purge.
   await untilHealthy(service.origin)
   t.match(await service.end('SIGTERM'), { code: 0 })

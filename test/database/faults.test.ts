@@ -1,10 +1,11 @@
 /** Faults of a real PostgreSQL, on a cluster of this file's own. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
-import pg from 'pg'
+import type pg from 'pg'
 import t from 'tap'
 import { findBinaries, startCluster } from '../../scripts/support/cluster.ts'
 import { operations } from '../../scripts/support/contract.ts'
+import { connect, execute } from '../../scripts/support/database.ts'
 import { untilHealthy } from '../../scripts/support/process.ts'
 import { validRequest } from '../../scripts/support/requests.ts'
 import { onPostgres, randomUser, type Service, startService } from '../../scripts/support/service.ts'
@@ -15,23 +16,9 @@ if (!onPostgres || (findBinaries() === undefined && !process.env.CI)) {
 }
 
 const cluster = await startCluster()
-t.teardown(() => cluster.stop())
+t.teardown(() => cluster[Symbol.asyncDispose]())
 const service = await startService({ config: { databaseUrl: cluster.url, dataDir: '', poolSize: 3 } })
 t.teardown(() => service[Symbol.asyncDispose]())
-
-/** A connection beside the service's. */
-async function connect(): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: cluster.url })
-  client.on('error', () => undefined)
-  await client.connect()
-  return client
-}
-
-async function administer(...statements: string[]): Promise<void> {
-  const client = await connect()
-  for (const statement of statements) await client.query(statement)
-  await client.end()
-}
 
 /** Waits until the service waits for a lock; returns its backend. */
 async function waitingBackend(admin: pg.Client): Promise<number> {
@@ -64,14 +51,13 @@ const isUnavailable = (
 t.test('a backend that is killed in the middle of a statement', async t => {
   const user = randomUser()
   const path = `/api/${user}/tasks/${(await service.create(user)).id}`
-  const admin = await connect()
+  await using admin = await connect(cluster.url)
   await admin.query('begin')
   await admin.query('select from user_clock where user_id = $1 for update', [user])
   const answer = service.call('PATCH', path, { title: 'Never' })
   await admin.query('select pg_terminate_backend($1)', [await waitingBackend(admin)])
   isUnavailable(t, await answer, 'told so')
   await admin.query('rollback')
-  await admin.end()
   const { status, body } = await service.call('GET', path)
   t.equal(status, 200, 'the next request has another connection')
   t.equal(body.title, 'A task', 'and nothing was done')
@@ -80,20 +66,19 @@ t.test('a backend that is killed in the middle of a statement', async t => {
 t.test('a lock that is not to be had', async t => {
   const user = randomUser()
   const path = `/api/${user}/tasks/${(await service.create(user)).id}`
-  const admin = await connect()
+  await using admin = await connect(cluster.url)
   await admin.query('begin')
   await admin.query('select from task where user_id = $1 for update', [user])
   isUnavailable(t, await service.call('PATCH', path, { title: 'Later' }), 'after the lock timeout')
   t.equal((await service.call('GET', path)).status, 200, 'readers do not wait')
   await admin.query('rollback')
-  await admin.end()
   t.equal((await service.call('PATCH', path, { title: 'Later' })).status, 200)
 })
 
 t.test('a deadlock is resolved and not seen', async t => {
   const user = randomUser()
   const { id } = await service.create(user)
-  const admin = await connect()
+  await using admin = await connect(cluster.url)
   await admin.query('begin')
   await admin.query(`set local deadlock_timeout = '60s'`)
   await admin.query('select from user_clock where user_id = $1 for update', [user])
@@ -102,7 +87,6 @@ t.test('a deadlock is resolved and not seen', async t => {
   await waitingBackend(admin)
   await admin.query('select from task where user_id = $1 and id = $2 for update', [user, id])
   await admin.query('commit')
-  await admin.end()
   t.equal((await answer).status, 200)
 })
 
@@ -110,13 +94,14 @@ t.test('a database that takes no writes any more, as after a failover', async t 
   const user = randomUser()
   const path = `/api/${user}/tasks`
   await service.create(user)
-  await administer('alter database postgres set default_transaction_read_only = on')
+  await execute(cluster.url, 'alter database postgres set default_transaction_read_only = on')
   // Connections that there are keep their setting: a failover ends them.
   await endConnections()
   isUnavailable(t, await service.call('POST', path, { title: 'T' }), 'a write')
   t.equal((await service.call('GET', path)).status, 200, 'reading goes on')
   isUnavailable(t, await service.call('GET', '/health'), 'health is about writing')
-  await administer(
+  await execute(
+    cluster.url,
     'set default_transaction_read_only = off',
     'alter database postgres reset default_transaction_read_only',
   )
@@ -130,17 +115,17 @@ t.test('a database that takes no writes any more, as after a failover', async t 
 
 /** Ends all of the service's connections and waits until they are gone. */
 async function endConnections(): Promise<void> {
-  const admin = await connect()
+  await using admin = await connect(cluster.url)
   const others = `from pg_stat_activity where application_name = 'task-service'`
   await admin.query(`select pg_terminate_backend(pid) ${others}`)
   while ((await admin.query(`select ${others}`)).rowCount !== 0) await sleep(5)
-  await admin.end()
   // The service hears of it a moment later; requests in between may fail.
   await recovery(service, `/api/${randomUser()}/tasks`)
 }
 
 t.test('a role that may only read and write rows is enough, and no connection to be had is 503', async t => {
-  await administer(
+  await execute(
+    cluster.url,
     'create role app login',
     'grant select on kysely_migration to app',
     'grant select, insert, update, delete on task, user_clock, idempotency_key, heartbeat to app',
@@ -155,24 +140,22 @@ t.test('a role that may only read and write rows is enough, and no connection to
     const { status } = await call(...validRequest(operation, user, { id }))
     t.ok(status < 500, `${operation.operationId} is ${status}`)
   }
-  await administer('alter role app connection limit 0')
+  await execute(cluster.url, 'alter role app connection limit 0')
   await endConnections()
   isUnavailable(t, await call('GET', path), 'too many connections')
-  await administer('alter role app connection limit -1')
+  await execute(cluster.url, 'alter role app connection limit -1')
   t.equal((await call('GET', path)).status, 200)
 })
 
 t.test('migrations may have a role of their own', async t => {
-  await administer(
+  await execute(
+    cluster.url,
     'create role server login',
     'create database separate',
     'grant connect on database separate to server',
   )
   const migrationUrl = cluster.url.replace('/postgres?', '/separate?')
-  const owner = new pg.Client({ connectionString: migrationUrl })
-  await owner.connect()
-  await owner.query('alter default privileges grant select, insert, update, delete on tables to server')
-  await owner.end()
+  await execute(migrationUrl, 'alter default privileges grant select, insert, update, delete on tables to server')
   const databaseUrl = migrationUrl.replace('postgres@', 'server@')
   await using service = await startService({ config: { databaseUrl, migrationUrl, dataDir: '', poolSize: 3 } })
   const { create, call } = service

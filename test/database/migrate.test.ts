@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import t from 'tap'
-import { environment, runMain, untilHealthy } from '../../scripts/support/process.ts'
+import { environment, startProcess, untilHealthy } from '../../scripts/support/process.ts'
 import { client, onPostgres, ownDatabase, randomUser, silent, type Teardown } from '../../scripts/support/service.ts'
 import { migrateDown, migrateUp, migrationStatus, requireVersion } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/open.ts'
@@ -158,7 +158,9 @@ t.test(
   { skip: !onPostgres && 'PGlite serves one process' },
   async t => {
     const { config, db } = await databaseBefore(t)
-    const servers = await Promise.all([1, 2, 3].map(() => runMain(t, environment(config))))
+    await using stack = new AsyncDisposableStack()
+    const start = async () => stack.use(await startProcess(environment(config)))
+    const servers = await Promise.all([1, 2, 3].map(start))
     await Promise.all(servers.map(({ origin }) => untilHealthy(origin)))
     const user = randomUser()
     await Promise.all(servers.map(({ origin }) => client(origin).create(user)))

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import t from 'tap'
-import { silent, temporaryFolder } from '../../scripts/support/service.ts'
+import { temporaryFolder } from '../../scripts/support/folder.ts'
+import { silent } from '../../scripts/support/service.ts'
 import { migrateUp } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/open.ts'
 import { openPGlite } from '../../src/database/pglite.ts'
@@ -15,7 +16,8 @@ import { createLog } from '../support/log.ts'
 const open = (dataDir: string) => openDatabase({ databaseUrl: undefined, dataDir, poolSize: 3 }, silent)
 
 t.test('a new database is made whole or not at all', async t => {
-  const dataDir = join(await temporaryFolder(t), 'not', 'there', 'yet')
+  await using folder = await temporaryFolder()
+  const dataDir = join(folder.path, 'not', 'there', 'yet')
   await mkdir(join(dataDir, 'pglite.new'), { recursive: true })
   await writeFile(join(dataDir, 'pglite.new', 'half'), 'what a crash left behind')
   const database = await open(dataDir)
@@ -29,14 +31,14 @@ t.test('a new database is made whole or not at all', async t => {
 })
 
 t.test('files that are no database are refused, and the folder is free again', async t => {
-  const dataDir = await temporaryFolder(t)
-  await mkdir(join(dataDir, 'pglite', 'PG_VERSION'), { recursive: true })
-  await t.rejects(open(dataDir), { message: /^The data folder cannot be read: EISDIR/ })
-  const broken = await temporaryFolder(t)
-  await mkdir(join(broken, 'pglite'))
-  await writeFile(join(broken, 'pglite', 'PG_VERSION'), '18\n')
+  await using unreadable = await temporaryFolder()
+  await mkdir(join(unreadable.path, 'pglite', 'PG_VERSION'), { recursive: true })
+  await t.rejects(open(unreadable.path), { message: /^The data folder cannot be read: EISDIR/ })
+  await using broken = await temporaryFolder()
+  await mkdir(join(broken.path, 'pglite'))
+  await writeFile(join(broken.path, 'pglite', 'PG_VERSION'), '18\n')
   for (const attempt of [1, 2]) {
-    await t.rejects(open(broken), { message: /cannot be opened/, constructor: StartError }, `attempt ${attempt}`)
+    await t.rejects(open(broken.path), { message: /cannot be opened/, constructor: StartError }, `attempt ${attempt}`)
   }
 })
 
@@ -55,8 +57,10 @@ async function untilTasks(db: Kysely<Tables>, condition: string): Promise<void> 
 
 t.test('a table that has changed is analyzed and vacuumed, and trouble with another one does not end that', async t => {
   const { log, line } = createLog()
-  const database = await openPGlite(await temporaryFolder(t), log('warn'), 10)
-  t.teardown(() => database.close())
+  await using stack = new AsyncDisposableStack()
+  const { path } = stack.use(await temporaryFolder())
+  const database = await openPGlite(path, log('warn'), 10)
+  stack.defer(() => database.close())
   const { kysely } = database
   await migrateUp(kysely)
   // Analyzing it computes what its index is on.

@@ -1,7 +1,8 @@
 /** What is particular to PostgreSQL behind a network: one that is not there yet, or goes away, or will never do. */
 import { sql } from 'kysely'
 import t from 'tap'
-import { failMain, type Running, runMain, untilHealthy } from '../../scripts/support/process.ts'
+import { createFaultProxy, type FaultProxy } from '../../scripts/support/fault-proxy.ts'
+import { runToExit, type ServiceProcess, startProcess, untilHealthy } from '../../scripts/support/process.ts'
 import {
   client,
   onPostgres,
@@ -11,7 +12,6 @@ import {
   silent,
   type Test,
 } from '../../scripts/support/service.ts'
-import { layWire, type Wire } from '../../scripts/support/wire.ts'
 import { type Database, openDatabase } from '../../src/database/open.ts'
 
 const isWaiting = (line: Record<string, unknown>) => line.msg === 'the database is not there yet; waiting for it'
@@ -19,14 +19,16 @@ const isWaiting = (line: Record<string, unknown>) => line.msg === 'the database 
 /** PGlite has one session, in which two connections cannot prepare the same statement. */
 const prepared = onPostgres ? {} : { DATABASE_PREPARED: 'off' }
 
-/** The service at the end of a wire, with one connection to lose for each purpose, which nobody but the test uses. */
-const runBehind = (test: Test, { url }: Wire): Promise<Running> =>
-  runMain(test, { DATABASE_URL: url, DATABASE_POOL_SIZE: '3', PURGE_INTERVAL: '0', LOG_LEVEL: 'debug', ...prepared })
+/** Starts the service behind a proxy, with one connection for each purpose, which only the test uses. */
+const startBehind = ({ url }: FaultProxy): Promise<ServiceProcess> =>
+  startProcess({ DATABASE_URL: url, DATABASE_POOL_SIZE: '3', PURGE_INTERVAL: '0', LOG_LEVEL: 'debug', ...prepared })
 
 t.test('a PostgreSQL that is not there is said once and waited for', async t => {
-  const { url } = await layWire(t, await ownDatabase(t))
+  await using proxy = await createFaultProxy(await ownDatabase(t))
+  const { url } = proxy
   const env = { DATABASE_URL: url.replace('postgres@', 'someone:hunter2@') }
-  const { origin, log, logged, end } = await runMain(t, env)
+  await using service = await startProcess(env)
+  const { origin, log, logged, end } = service
   await logged(isWaiting)
   const { call } = client(origin)
   const { status, headers } = await call('GET', '/health')
@@ -47,10 +49,10 @@ t.test('a PostgreSQL that is not there is said once and waited for', async t => 
 })
 
 t.test('when it comes, the service becomes healthy by itself, and it outlives lost connections', async t => {
-  const wire = await layWire(t, await ownDatabase(t))
-  const running = await runBehind(t, wire)
+  await using proxy = await createFaultProxy(await ownDatabase(t))
+  await using running = await startBehind(proxy)
   await running.logged(isWaiting)
-  await wire.resume()
+  await proxy.listen()
   await running.logged(line => line.msg === 'the database is there')
   t.equal(running.log.filter(isWaiting).length, 1, 'the waiting was said once')
   await untilHealthy(running.origin)
@@ -58,55 +60,60 @@ t.test('when it comes, the service becomes healthy by itself, and it outlives lo
   const user = randomUser()
   const task = await service.create(user)
 
-  wire.cut()
+  proxy.cut()
   await running.logged(line => line.msg === 'a database connection was lost')
   t.same(await eventually(service, `/api/${user}/tasks/${task.id}`), task, 'the next request gets a new connection')
   await endedWell(t, running)
 })
 
-/** The database at the end of a wire that takes connections. */
-async function openBehind(test: Test): Promise<{ wire: Wire; db: Database['kysely'] }> {
-  const wire = await layWire(test, await ownDatabase(test))
-  await wire.resume()
-  const config = { databaseUrl: wire.url, dataDir: '', poolSize: 5, isPrepared: onPostgres }
+/** Opens the database behind a proxy that accepts connections. */
+async function openBehind(test: Test): Promise<{ proxy: FaultProxy; db: Database['kysely'] } & AsyncDisposable> {
+  await using stack = new AsyncDisposableStack()
+  const proxy = stack.use(await createFaultProxy(await ownDatabase(test)))
+  await proxy.listen()
+  const config = { databaseUrl: proxy.url, dataDir: '', poolSize: 5, isPrepared: onPostgres }
   const { kysely, close } = await openDatabase(config, silent)
-  test.teardown(close)
-  return { wire, db: kysely }
+  stack.defer(close)
+  const resources = stack.move()
+  return { proxy, db: kysely, [Symbol.asyncDispose]: () => resources.disposeAsync() }
 }
 
 t.test('a connection that is lost while it is set up concerns only what asked for it', async t => {
-  const { wire, db } = await openBehind(t)
+  await using opened = await openBehind(t)
+  const { proxy, db } = opened
   const alone = () => sql`select 1`.execute(db)
   const inTransaction = () => db.transaction().execute(transaction => sql`select 1`.execute(transaction))
-  wire.cutAt('request', 'set datestyle')
+  proxy.cutAt('request', 'set datestyle')
   await t.rejects(alone())
   await t.rejects(inTransaction())
-  wire.cutAt('request', 'nothing is asked like this')
+  proxy.cutAt('request', 'nothing is asked like this')
   t.equal((await alone()).rows.length, 1)
   t.equal((await inTransaction()).rows.length, 1)
 })
 
 t.test('how many rows a statement concerned', async t => {
-  const { db } = await openBehind(t)
+  await using opened = await openBehind(t)
+  const { db } = opened
   t.equal((await sql`select from generate_series(1, 3)`.execute(db)).numAffectedRows, 3n)
   t.equal((await sql`set timezone to 'UTC'`.execute(db)).numAffectedRows, 0n, 'none, where it is none of rows')
 })
 
 t.test('results are not streamed', async t => {
-  const { db } = await openBehind(t)
+  await using opened = await openBehind(t)
+  const { db } = opened
   await t.rejects(db.selectFrom('task').selectAll().stream().next(), { message: /not streamed/ })
 })
 
 t.test('while it is away, what needs it is 503 and bad requests are still told so', async t => {
-  const wire = await layWire(t, await ownDatabase(t))
-  await wire.resume()
-  const running = await runBehind(t, wire)
+  await using proxy = await createFaultProxy(await ownDatabase(t))
+  await proxy.listen()
+  await using running = await startBehind(proxy)
   await untilHealthy(running.origin)
   const service = client(running.origin)
   const path = `/api/${randomUser()}/tasks`
   await service.call('POST', path, { title: 'Kept' })
 
-  wire.pause()
+  proxy.close()
   await running.logged(line => line.msg === 'a database connection was lost')
   for (const [method, url] of [
     ['GET', path],
@@ -121,15 +128,15 @@ t.test('while it is away, what needs it is 503 and bad requests are still told s
   t.equal((await service.call('GET', `${path}?limit=0`)).status, 400)
   t.equal((await service.call('GET', '/health/live')).status, 200)
 
-  await wire.resume()
+  await proxy.listen()
   t.match(await eventually(service, path), { data: [{ title: 'Kept' }] })
   await endedWell(t, running)
 })
 
 t.test('a connection that went silent is given up, and not used again', async t => {
-  const wire = await layWire(t, await ownDatabase(t))
-  await wire.resume()
-  const running = await runBehind(t, wire)
+  await using proxy = await createFaultProxy(await ownDatabase(t))
+  await proxy.listen()
+  await using running = await startBehind(proxy)
   await untilHealthy(running.origin)
   const { call } = client(running.origin)
   const path = `/api/${randomUser()}/tasks`
@@ -137,7 +144,7 @@ t.test('a connection that went silent is given up, and not used again', async t 
   const createKeyed = (key: string, to = path) => call('POST', to, { title: 'T' }, { 'idempotency-key': key })
   t.equal((await createKeyed('before')).status, 201)
   t.equal((await call('GET', path)).status, 200)
-  wire.silence()
+  proxy.silence()
   const reads = [call('GET', path), call('GET', others)]
   const first = createKeyed('first')
   const second = await createKeyed('second', others)
@@ -155,26 +162,26 @@ t.test('a connection that went silent is given up, and not used again', async t 
 })
 
 t.test('a connection that goes silent while the schema is looked at is given up, and another one tried', async t => {
-  const wire = await layWire(t, await ownDatabase(t))
-  await wire.resume()
+  await using proxy = await createFaultProxy(await ownDatabase(t))
+  await proxy.listen()
   for (const text of ['server_version_num', 'kysely_migration']) {
-    wire.silenceAt('request', text)
-    const running = await runBehind(t, wire)
+    proxy.silenceAt('request', text)
+    await using running = await startBehind(proxy)
     const { error } = await running.logged(isWaiting)
     t.equal(error, 'Query read timeout', text)
-    wire.silenceAt('request', 'nothing')
+    proxy.silenceAt('request', 'nothing')
     await untilHealthy(running.origin)
     await endedWell(t, running)
   }
 })
 
 t.test('a connection that breaks while it is set up is no failure of another kind', async t => {
-  const wire = await layWire(t, await ownDatabase(t))
-  await wire.resume()
-  const running = await runBehind(t, wire)
+  await using proxy = await createFaultProxy(await ownDatabase(t))
+  await proxy.listen()
+  await using running = await startBehind(proxy)
   await untilHealthy(running.origin)
-  wire.cut()
-  wire.cutAt('request', 'set datestyle')
+  proxy.cut()
+  proxy.cutAt('request', 'set datestyle')
   await running.logged(line => line.msg === 'a database connection was lost')
   const { status, headers } = await client(running.origin).call('GET', `/api/${randomUser()}/tasks`)
   t.equal(status, 503)
@@ -183,30 +190,31 @@ t.test('a connection that breaks while it is set up is no failure of another kin
 })
 
 t.test('a write whose answer is lost is 503, and not sent again', async t => {
-  const wire = await layWire(t, await ownDatabase(t))
-  await wire.resume()
-  const running = await runBehind(t, wire)
+  await using proxy = await createFaultProxy(await ownDatabase(t))
+  await proxy.listen()
+  await using running = await startBehind(proxy)
   await untilHealthy(running.origin)
   const { call } = client(running.origin)
   const path = `/api/${randomUser()}/tasks`
   const title = 'Stored, and nobody was told'
-  wire.cutAt('answer', title)
+  proxy.cutAt('response', title)
   const { status, headers } = await call('POST', path, { title })
   t.equal(status, 503)
   t.equal(headers.get('retry-after'), '1')
-  t.equal(wire.cuts, 1, 'it was sent once')
-  wire.cutAt('answer', 'nothing')
+  t.equal(proxy.cuts, 1, 'it was sent once')
+  proxy.cutAt('response', 'nothing')
   const { data } = (await call('GET', path)).body
   t.equal(data.length, 1, 'it may have been done: the answer says no more than that')
   await endedWell(t, running)
 })
 
 t.test('a transaction tells of its first error, and not of the rollback that failed for it', async t => {
-  const wire = await layWire(t, await ownDatabase(t))
-  await wire.resume()
-  const database = await openDatabase({ databaseUrl: wire.url, dataDir: '', poolSize: 3 }, silent)
-  t.teardown(() => database.close())
-  wire.cutAt('request', 'select 7')
+  await using proxy = await createFaultProxy(await ownDatabase(t))
+  await proxy.listen()
+  await using stack = new AsyncDisposableStack()
+  const database = await openDatabase({ databaseUrl: proxy.url, dataDir: '', poolSize: 3 }, silent)
+  stack.defer(() => database.close())
+  proxy.cutAt('request', 'select 7')
   await t.rejects(
     database.kysely.transaction().execute(db => sql`select 7`.execute(db)),
     { message: 'Connection terminated unexpectedly' },
@@ -216,9 +224,9 @@ t.test('a transaction tells of its first error, and not of the rollback that fai
 })
 
 t.test('a database that is there at once needs no word', async t => {
-  const wire = await layWire(t, await ownDatabase(t))
-  await wire.resume()
-  const running = await runBehind(t, wire)
+  await using proxy = await createFaultProxy(await ownDatabase(t))
+  await proxy.listen()
+  await using running = await startBehind(proxy)
   await untilHealthy(running.origin)
   t.notOk(running.log.some(isWaiting))
   await endedWell(t, running)
@@ -231,7 +239,7 @@ t.test('a connection string that cannot be used ends in one sentence', async t =
     ['postgresql://localhost/tasks?port=99999', 'its port must be a number from 1 to 65535'],
     ['postgresql://localhost/tasks?sslrootcert=/nowhere/ca.pem', 'ENOENT.*/nowhere/ca.pem.*'],
   ]) {
-    const { code, stderr } = await failMain({ DATABASE_URL: url as string })
+    const { code, stderr } = await runToExit({ DATABASE_URL: url as string })
     t.equal(code, 1)
     t.match(stderr, new RegExp(`^DATABASE_URL cannot be used: ${reason}\\.\n$`))
   }
@@ -245,6 +253,6 @@ async function eventually({ call }: Pick<Service, 'call'>, path: string): Promis
   }
 }
 
-async function endedWell(test: Pick<typeof t, 'same'>, { end }: Running): Promise<void> {
+async function endedWell(test: Pick<typeof t, 'same'>, { end }: ServiceProcess): Promise<void> {
   test.same(await end('SIGTERM'), { code: 0, signal: null })
 }

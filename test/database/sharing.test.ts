@@ -2,17 +2,18 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
-import pg from 'pg'
+import type pg from 'pg'
 import t from 'tap'
 import { findBinaries, startCluster } from '../../scripts/support/cluster.ts'
 import { operations } from '../../scripts/support/contract.ts'
+import { connect, execute } from '../../scripts/support/database.ts'
+import { createFaultProxy } from '../../scripts/support/fault-proxy.ts'
 import { validRequest } from '../../scripts/support/requests.ts'
 import { onPostgres, randomUser, type Service, silent, startService } from '../../scripts/support/service.ts'
-import { layWire } from '../../scripts/support/wire.ts'
 import { openDatabase } from '../../src/database/open.ts'
 import { openPostgres } from '../../src/database/postgres.ts'
 import { findPgBouncer, startPgBouncer } from '../support/pgbouncer.ts'
-import { layTls } from '../support/tls.ts'
+import { startTlsProxy } from '../support/tls.ts'
 
 if (!onPostgres || (findBinaries() === undefined && !process.env.CI)) {
   t.pass('these need the binaries of PostgreSQL; `npm run test:postgres` has them')
@@ -20,14 +21,8 @@ if (!onPostgres || (findBinaries() === undefined && !process.env.CI)) {
 }
 
 const cluster = await startCluster()
-t.teardown(() => cluster.stop())
+t.teardown(() => cluster[Symbol.asyncDispose]())
 const config = { databaseUrl: cluster.url, dataDir: '', poolSize: 5 }
-
-const connect = async () => {
-  const client = new pg.Client({ connectionString: cluster.url })
-  await client.connect()
-  return client
-}
 
 const sessions = async (admin: pg.Client, condition = 'true') =>
   (await admin.query(`select pid from pg_stat_activity where application_name = 'task-service' and ${condition}`)).rows
@@ -55,7 +50,7 @@ t.test('a statement that waits holds up none of those that come after it', async
   await using service = await startService({ config })
   const user = randomUser()
   const { id } = await service.create(user)
-  const admin = await connect()
+  await using admin = await connect(cluster.url)
   await admin.query('begin')
   await admin.query('select from user_clock where user_id = $1 for update', [user])
   let isAnswered = false
@@ -66,7 +61,6 @@ t.test('a statement that waits holds up none of those that come after it', async
   for (const statuses of await manyRequests(service)) t.same(statuses, [201, 200, 200, 200])
   t.equal(isAnswered, false, 'all of them were faster')
   await admin.query('commit')
-  await admin.end()
   t.equal((await slow).status, 200)
 })
 
@@ -109,12 +103,12 @@ t.test('a transaction is one connection’s, whatever others send meanwhile', as
 })
 
 t.test('over TLS: statements are answered, and a connection that went silent is given up', async t => {
-  const wire = await layWire(t, config)
-  await wire.resume()
-  const databaseUrl = await layTls(t, wire.url)
-  await using service = await startService({ config: { ...config, databaseUrl } })
+  await using proxy = await createFaultProxy(config)
+  await proxy.listen()
+  await using tls = await startTlsProxy(proxy.url)
+  await using service = await startService({ config: { ...config, databaseUrl: tls.url } })
   for (const statuses of await manyRequests(service)) t.same(statuses, [201, 200, 200, 200])
-  wire.silence()
+  proxy.silence()
   const path = `/api/${randomUser()}/tasks`
   const statusesOf = () =>
     Promise.all([service.call('GET', path), service.call('POST', path, { title: 'T' })]).then(answers =>
@@ -127,9 +121,7 @@ t.test('over TLS: statements are answered, and a connection that went silent is 
 
 t.test('the settings that operators are told to give a role are those that sessions get', async t => {
   const [, statements] = /```sql\n(alter role tasks .*?)```/s.exec(await readFile('docs/operations.md', 'utf8')) ?? []
-  const admin = await connect()
-  await admin.query(`create role tasks login; ${statements}`)
-  await admin.end()
+  await execute(cluster.url, `create role tasks login; ${statements}`)
   const limits = sql`
     select name, setting from pg_settings where name ~ '_timeout$|^enable_|^jit$|^plan_cache_mode$' order by name`
   const limitsOf = async (user: string, isPrepared: boolean) => {
@@ -147,8 +139,8 @@ t.test(
   'a pooler in transaction mode: every operation works where statements are not prepared',
   { skip: bouncer === undefined && !process.env.CI && 'there is no PgBouncer' },
   async t => {
-    const databaseUrl = await startPgBouncer(t, bouncer as string, cluster.url)
-    await using service = await startService({ config: { ...config, databaseUrl, isPrepared: false } })
+    await using pgbouncer = await startPgBouncer(bouncer as string, cluster.url)
+    await using service = await startService({ config: { ...config, databaseUrl: pgbouncer.url, isPrepared: false } })
     for (const statuses of await manyRequests(service)) t.same(statuses, [201, 200, 200, 200])
     const user = randomUser()
     const { id } = await service.create(user)

@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { sql } from 'kysely'
 import t from 'tap'
-import { environment, runMain, untilHealthy } from '../../scripts/support/process.ts'
+import { environment, startProcess, untilHealthy } from '../../scripts/support/process.ts'
 import { client, ownDatabase, randomUser, silent, startService, type Test } from '../../scripts/support/service.ts'
 import { conversation, openConnection } from '../../scripts/support/socket.ts'
 import type { Database } from '../../src/database/open.ts'
@@ -325,7 +325,7 @@ const openFiles = () =>
 t.test('a process with few files serves others while connections are exhausted', async t => {
   const config = await ownDatabase(t)
   const env = { ...environment(config), AUTH_SECRET: secret, LOG_LEVEL: 'info' }
-  const running = await runMain(t, env, undefined, 1000)
+  await using running = await startProcess(env, { openFiles: 1000 })
   await untilHealthy(running.origin)
   // Until the database was ready, health was 503.
   const before = running.log.length
@@ -359,11 +359,11 @@ t.test('a process with few files serves others while connections are exhausted',
   // The machine may be busy with other tests, so the usual one counts and not the slowest.
   const median = durations.toSorted((a, b) => a - b)[durations.length >> 1] as number
   t.ok(median < 100, `liveness took ${median} ms`)
-  t.equal(running.process.exitCode, null)
-  t.match(await running.logged(line => line.room > 0), { level: 40, msg: 'connections were closed' })
+  t.equal(running.child.exitCode, null)
+  t.match(await running.logged(line => Number(line.room) > 0), { level: 40, msg: 'connections were closed' })
   t.ok(running.log.some(line => line.unanswered === 1))
   t.notMatch(JSON.stringify(running.log), /EMFILE/)
-  t.notOk(running.log.slice(before).some(({ level, status }) => level >= 50 || status >= 500))
+  t.notOk(running.log.slice(before).some(({ level, status }) => level >= 50 || Number(status) >= 500))
 })
 
 t.test('an accept that fails is logged and ends nothing', async t => {

@@ -2,11 +2,13 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { contract, operations } from '../../scripts/support/contract.ts'
-import { environment, runMain, untilHealthy } from '../../scripts/support/process.ts'
+import { environment, startProcess, untilHealthy } from '../../scripts/support/process.ts'
 import { client, ownDatabase, randomUser } from '../../scripts/support/service.ts'
 
 // A process of its own, and without what counts the lines that are run: that makes loops slower by far.
-const { origin } = await runMain(t, { ...environment(await ownDatabase(t)), _TAPJS_PROCESSINFO_COVERAGE_: '0' })
+const service = await startProcess({ ...environment(await ownDatabase(t)), _TAPJS_PROCESSINFO_COVERAGE_: '0' })
+t.teardown(() => service[Symbol.asyncDispose]())
+const { origin } = service
 await untilHealthy(origin)
 const { header_bytes, members } = contract.document['x-limits']
 const batch = operations.find(({ operationId }) => operationId === 'batchTasks')

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { operations } from '../../scripts/support/contract.ts'
-import { environment, runMain, untilHealthy } from '../../scripts/support/process.ts'
+import { environment, startProcess, untilHealthy } from '../../scripts/support/process.ts'
 import { validRequest } from '../../scripts/support/requests.ts'
 import { client, onPostgres, ownDatabase, randomUser, startService, type Task } from '../../scripts/support/service.ts'
 import type { Operation } from '../../src/contract/load.ts'
@@ -279,7 +279,7 @@ t.test('keys survive the end of the process, kill -9 included', async t => {
   const key = randomUUID()
   const answers = []
   for (let run = 0; run < 2; run += 1) {
-    const service = await runMain(t, environment(config))
+    await using service = await startProcess(environment(config))
     await untilHealthy(service.origin)
     answers.push(await client(service.origin).call('POST', tasksPath(user), { title: 'T' }, withKey(key)))
     await service.end('SIGKILL')

@@ -4,10 +4,10 @@ import { createServer } from 'node:net'
 import { sql } from 'kysely'
 import { pino } from 'pino'
 import t from 'tap'
-import { environment, failMain, runMain, untilHealthy } from '../../scripts/support/process.ts'
+import { createFaultProxy } from '../../scripts/support/fault-proxy.ts'
+import { environment, runToExit, startProcess, untilHealthy } from '../../scripts/support/process.ts'
 import { client, ownDatabase, randomUser, silent } from '../../scripts/support/service.ts'
 import { conversation } from '../../scripts/support/socket.ts'
-import { layWire } from '../../scripts/support/wire.ts'
 import { openDatabase } from '../../src/database/open.ts'
 import { createMetrics } from '../../src/process/metrics.ts'
 
@@ -22,7 +22,8 @@ t.test('metrics of requests, process and database, on a port of their own', asyn
   )
   await database.close()
 
-  const { origin, logged } = await runMain(t, { ...environment(config), METRICS_PORT: '0' })
+  await using service = await startProcess({ ...environment(config), METRICS_PORT: '0' })
+  const { origin, logged } = service
   const { msg } = await logged(line => line.msg.startsWith('metrics on '))
   const url = msg.replace('metrics on ', '')
   await untilHealthy(origin)
@@ -72,14 +73,15 @@ t.test('metrics of requests, process and database, on a port of their own', asyn
 })
 
 t.test('what the connections to PostgreSQL do', async t => {
-  const wire = await layWire(t, await ownDatabase(t))
-  await wire.resume()
-  const { origin, logged } = await runMain(t, {
-    DATABASE_URL: wire.url,
+  await using proxy = await createFaultProxy(await ownDatabase(t))
+  await proxy.listen()
+  await using service = await startProcess({
+    DATABASE_URL: proxy.url,
     DATABASE_POOL_SIZE: '3',
     PURGE_INTERVAL: '0',
     METRICS_PORT: '0',
   })
+  const { origin, logged } = service
   const { msg } = await logged(line => line.msg.startsWith('metrics on '))
   await untilHealthy(origin)
   const text = await (await fetch(msg.replace('metrics on ', ''))).text()
@@ -119,13 +121,18 @@ t.test('a port in use ends in one sentence', async t => {
   await once(server, 'listening')
   t.teardown(() => server.close())
   const { port } = server.address() as { port: number }
-  const { code, stderr } = await failMain({ ...environment(await ownDatabase(t)), METRICS_PORT: `${port}` })
+  const { code, stderr } = await runToExit({ ...environment(await ownDatabase(t)), METRICS_PORT: `${port}` })
   t.equal(code, 1)
   t.equal(stderr, `Port ${port} on 127.0.0.1 is in use. Stop what uses it, or set METRICS_PORT to another one.\n`)
 })
 
 t.test('on IPv6, too', async t => {
-  const { logged } = await runMain(t, { ...environment(await ownDatabase(t)), METRICS_PORT: '0', METRICS_HOST: '::1' })
+  await using service = await startProcess({
+    ...environment(await ownDatabase(t)),
+    METRICS_PORT: '0',
+    METRICS_HOST: '::1',
+  })
+  const { logged } = service
   const { msg } = await logged(line => line.msg.startsWith('metrics on '))
   t.match(msg, /^metrics on http:\/\/\[::1\]:\d+\/metrics$/)
 })

@@ -4,8 +4,10 @@ import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { Offline, type OfflineTasks, openOfflineTasks } from '../../scripts/examples/offline-sync.ts'
-import { ownDatabase, randomUser, startService, type Task, temporaryFolder } from '../../scripts/support/service.ts'
+import { type OfflineTasks, openOfflineTasks } from '../../scripts/examples/offline-sync/tasks.ts'
+import { Offline } from '../../scripts/examples/offline-sync/transport.ts'
+import { temporaryFolder } from '../../scripts/support/folder.ts'
+import { ownDatabase, randomUser, startService, type Task } from '../../scripts/support/service.ts'
 import { removeTombstones } from '../../src/jobs/purge-queries.ts'
 import { troubleKeys } from '../support/keys.ts'
 
@@ -33,8 +35,9 @@ const noNetwork: Network = async () => {
 }
 
 /** A device of the user's; `network` can be changed. */
-async function createDevice(test: Parameters<typeof temporaryFolder>[0], user: string) {
-  const file = `${await temporaryFolder(test)}/tasks.json`
+async function createDevice(user: string) {
+  const folder = await temporaryFolder()
+  const file = `${folder.path}/tasks.json`
   const device = { network: fetch as Network, requests: [] as string[] }
   const open = () =>
     openOfflineTasks({
@@ -46,7 +49,7 @@ async function createDevice(test: Parameters<typeof temporaryFolder>[0], user: s
         return device.network(request)
       },
     })
-  return Object.assign(device, { open })
+  return Object.assign(device, { open, [Symbol.asyncDispose]: folder[Symbol.asyncDispose] })
 }
 
 const live = async (user: string) => (await call('GET', `/api/${user}/tasks?sort=title`)).body.data as Task[]
@@ -65,7 +68,7 @@ async function agree(test: Pick<typeof t, 'same'>, tasks: OfflineTasks, user: st
 
 t.test('edits work offline, survive the program, and reach the server once it is back', async t => {
   const user = randomUser()
-  const device = await createDevice(t, user)
+  await using device = await createDevice(user)
   device.network = noNetwork
   const tasks = await device.open()
   const milk = await tasks.add('Milk')
@@ -88,7 +91,7 @@ t.test('edits work offline, survive the program, and reach the server once it is
 
 t.test('over a network that loses answers nothing is done twice', async t => {
   const user = randomUser()
-  const device = await createDevice(t, user)
+  await using device = await createDevice(user)
   device.network = losingAnswers()
   const tasks = await device.open()
   const ids = [await tasks.add('One'), await tasks.add('Two'), await tasks.add('Three')]
@@ -102,7 +105,8 @@ t.test('over a network that loses answers nothing is done twice', async t => {
 
 t.test('an edit of what somebody else has edited is merged, and neither is lost', async t => {
   const user = randomUser()
-  const [phone, laptop] = [await createDevice(t, user), await createDevice(t, user)]
+  await using phone = await createDevice(user)
+  await using laptop = await createDevice(user)
   const [onPhone, onLaptop] = [await phone.open(), await laptop.open()]
   const id = await onPhone.add('Milk')
   await onPhone.sync()
@@ -120,7 +124,8 @@ t.test('an edit of what somebody else has edited is merged, and neither is lost'
 
 t.test('an edit elsewhere wins over a deletion here, a deletion elsewhere over an edit here', async t => {
   const user = randomUser()
-  const tasks = await (await createDevice(t, user)).open()
+  await using device = await createDevice(user)
+  const tasks = await device.open()
   const [edited, deleted] = [await tasks.add('Edited elsewhere'), await tasks.add('Deleted elsewhere')]
   await tasks.sync()
   await call('PATCH', `/api/${user}/tasks/${edited}`, { title: 'Still wanted' })
@@ -136,7 +141,7 @@ t.test('an edit elsewhere wins over a deletion here, a deletion elsewhere over a
 
 t.test('a task that is gone by the time of the merge stays gone', async t => {
   const user = randomUser()
-  const device = await createDevice(t, user)
+  await using device = await createDevice(user)
   const tasks = await device.open()
   const id = await tasks.add('T')
   await tasks.sync()
@@ -152,7 +157,7 @@ t.test('a task that is gone by the time of the merge stays gone', async t => {
 
 t.test('it goes on from its token, also after the end of the program', async t => {
   const user = randomUser()
-  const device = await createDevice(t, user)
+  await using device = await createDevice(user)
   const tasks = await device.open()
   await create(user, { title: 'Before' })
   await tasks.sync()
@@ -169,7 +174,7 @@ t.test('it goes on from its token, also after the end of the program', async t =
 
 t.test('away for too long it starts anew, and forgets what is gone', async t => {
   const user = randomUser()
-  const device = await createDevice(t, user)
+  await using device = await createDevice(user)
   const tasks = await device.open()
   const gone = await create(user, { title: 'Gone' })
   await create(user, { title: 'Kept' })
@@ -186,7 +191,8 @@ t.test('a server that asks for patience gets it', async t => {
   await using service = await startService({ config: ownDatabase })
   await troubleKeys(service.database.kysely)
   const user = randomUser()
-  const file = `${await temporaryFolder(t)}/tasks.json`
+  await using folder = await temporaryFolder()
+  const file = `${folder.path}/tasks.json`
   let answers = 0
   const network: Network = async request => {
     if (answers++ > 0) return fetch(request)
@@ -204,7 +210,8 @@ t.test('a server that asks for patience gets it', async t => {
 
 t.test('a write that the server refuses is set aside with what builds on it, and holds up nothing else', async t => {
   const user = randomUser()
-  const tasks = await (await createDevice(t, user)).open()
+  await using device = await createDevice(user)
+  const tasks = await device.open()
   const bad = await tasks.add('')
   await tasks.add('Good')
   await tasks.update(bad, { completed: true })
@@ -215,19 +222,20 @@ t.test('a write that the server refuses is set aside with what builds on it, and
   ])
   t.equal(tasks.pending(), 0)
   await agree(t, tasks, user)
-  const nobody = await (await createDevice(t, 'not/a/user')).open()
+  await using invalid = await createDevice('not/a/user')
+  const nobody = await invalid.open()
   await t.rejects(nobody.sync(), { message: /^validation_failed: / })
 })
 
 t.test('an answer that is not of the service says nothing about a write', async t => {
   const user = randomUser()
-  const device = await createDevice(t, user)
+  await using device = await createDevice(user)
   const tasks = await device.open()
   await tasks.add('Precious')
   device.network = request => fetch(new Request(request.url.replace('/api/', '/v1/api/'), request))
   await t.rejects(tasks.sync(), { message: /^route_not_found: / })
   device.network = async () => new Response(null, { status: 403, headers: { 'content-length': '0' } })
-  await t.rejects(tasks.sync(), { message: 'The server answers 403.' })
+  await t.rejects(tasks.sync(), { message: 'The server returned 403.' })
   t.equal(tasks.pending(), 1)
   device.network = fetch
   await tasks.sync()
@@ -239,7 +247,8 @@ t.test('an edit of a task that was never seen here is made, if there is one', as
   const { id } = await create(user)
   const gone = await create(user)
   await call('DELETE', `/api/${user}/tasks/${gone.id}`)
-  const tasks = await (await createDevice(t, user)).open()
+  await using device = await createDevice(user)
+  const tasks = await device.open()
   await tasks.update(id, { title: 'My edit' })
   await tasks.update(gone.id, { title: 'Too late' })
   await tasks.sync()
@@ -249,7 +258,7 @@ t.test('an edit of a task that was never seen here is made, if there is one', as
 
 t.test('until a new snapshot is whole the older tasks are shown', async t => {
   const user = randomUser()
-  const device = await createDevice(t, user)
+  await using device = await createDevice(user)
   const tasks = await device.open()
   const [gone, kept] = [await create(user, { title: 'Gone' }), await create(user, { title: 'Kept' })]
   await tasks.sync()
@@ -274,7 +283,8 @@ t.test('until a new snapshot is whole the older tasks are shown', async t => {
 
 t.test('an edit elsewhere wins over a deletion here, also where that comes after an edit', async t => {
   const user = randomUser()
-  const tasks = await (await createDevice(t, user)).open()
+  await using device = await createDevice(user)
+  const tasks = await device.open()
   const id = await tasks.add('T')
   await tasks.sync()
   await tasks.update(id, { title: 'Mine' })
@@ -291,7 +301,7 @@ t.test('a list of several pages comes whole', async t => {
     const items = Array.from({ length: 100 }, () => ({ action: 'create', task: { title: 'T' } }))
     t.equal((await call('POST', `/api/${user}/tasks/batch`, { items })).status, 200)
   }
-  const device = await createDevice(t, user)
+  await using device = await createDevice(user)
   const tasks = await device.open()
   await tasks.sync()
   t.equal(tasks.list().length, 600)
@@ -300,7 +310,7 @@ t.test('a list of several pages comes whole', async t => {
 
 t.test('edits at the same moment are all kept', async t => {
   const user = randomUser()
-  const device = await createDevice(t, user)
+  await using device = await createDevice(user)
   const tasks = await device.open()
   await Promise.all(['a', 'b', 'c'].map(title => tasks.add(title)))
   t.equal((await device.open()).pending(), 3)
@@ -308,7 +318,7 @@ t.test('edits at the same moment are all kept', async t => {
 
 t.test('a date in Retry-After, and a request that came too slowly', async t => {
   const user = randomUser()
-  const device = await createDevice(t, user)
+  await using device = await createDevice(user)
   const tasks = await device.open()
   const answers = [
     new Response('{}', { status: 408 }),
@@ -322,7 +332,7 @@ t.test('a date in Retry-After, and a request that came too slowly', async t => {
 
 t.test('an attempt of so long ago that its key is forgotten is still the only one', async t => {
   const user = randomUser()
-  const device = await createDevice(t, user)
+  await using device = await createDevice(user)
   const tasks = await device.open()
   const id = await tasks.add('Milk')
   await tasks.update(id, { completed: true })
@@ -338,7 +348,7 @@ t.test('an attempt of so long ago that its key is forgotten is still the only on
 
 t.test('a merge that is refused loses no edit', async t => {
   const user = randomUser()
-  const device = await createDevice(t, user)
+  await using device = await createDevice(user)
   const tasks = await device.open()
   const id = await tasks.add('T')
   await tasks.sync()
@@ -354,12 +364,14 @@ t.test('a merge that is refused loses no edit', async t => {
 })
 
 t.test('a file that cannot be read is not taken for a new one', async t => {
-  await t.rejects(openOfflineTasks({ url, user: randomUser(), file: await temporaryFolder(t) }), { code: 'EISDIR' })
+  await using folder = await temporaryFolder()
+  await t.rejects(openOfflineTasks({ url, user: randomUser(), file: folder.path }), { code: 'EISDIR' })
 })
 
 t.test('from the command line', async t => {
   const user = randomUser()
-  const file = `${await temporaryFolder(t)}/tasks.json`
+  await using folder = await temporaryFolder()
+  const file = `${folder.path}/tasks.json`
   const script = fileURLToPath(new URL('../../scripts/examples/offline-sync.ts', import.meta.url))
   const run = async (...words: string[]) => {
     const args = [script, '--url', url, '--user', user, '--file', file, ...words]
@@ -388,5 +400,5 @@ t.test('from the command line', async t => {
   await writeFile(`${file}.lock`, '999999999')
   await run('list')
   await t.rejects(run('--file', `${file}/none`, 'list'), { code: 1, stderr: /ENOTDIR/ })
-  await t.rejects(run('archive'), { code: 1, stderr: /^There is no archive: use list, / })
+  await t.rejects(run('archive'), { code: 1, stderr: /^Unknown command archive: use list, / })
 })

@@ -5,7 +5,7 @@ import { chownSync, existsSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { clusterOwner } from '../../scripts/support/cluster.ts'
-import { type Teardown, temporaryFolder } from '../../scripts/support/service.ts'
+import { temporaryFolder } from '../../scripts/support/folder.ts'
 
 export function findPgBouncer(): string | undefined {
   return [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin']
@@ -13,9 +13,15 @@ export function findPgBouncer(): string | undefined {
     .find(existsSync)
 }
 
-/** Starts one with two sessions; returns the connection string that leads through it. */
-export async function startPgBouncer(test: Teardown, program: string, databaseUrl: string): Promise<string> {
-  const folder = await temporaryFolder(test)
+export interface PgBouncer extends AsyncDisposable {
+  /** A connection string that leads through it. */
+  url: string
+}
+
+/** Starts one with two sessions. */
+export async function startPgBouncer(program: string, databaseUrl: string): Promise<PgBouncer> {
+  await using stack = new AsyncDisposableStack()
+  const { path: folder } = stack.use(await temporaryFolder())
   const owner = clusterOwner()
   if (owner !== undefined) chownSync(folder, owner.uid, owner.gid)
   const socket = new URL(databaseUrl.replace('@/', '@localhost/')).searchParams.get('host')
@@ -33,7 +39,7 @@ export async function startPgBouncer(test: Teardown, program: string, databaseUr
   )
   const bouncer = spawn(program, [file], { ...owner, stdio: ['ignore', 'ignore', 'pipe'] })
   const exited = once(bouncer, 'exit')
-  test.teardown(async () => {
+  stack.defer(async () => {
     bouncer.kill('SIGTERM')
     await exited
   })
@@ -41,5 +47,9 @@ export async function startPgBouncer(test: Teardown, program: string, databaseUr
     createInterface(bouncer.stderr).on('line', line => line.includes('process up') && resolve(true))
   })
   if ((await Promise.race([isUp, exited])) !== true) throw new Error('PgBouncer did not start')
-  return `postgresql://postgres@/postgres?host=${encodeURIComponent(folder)}&port=6432`
+  const resources = stack.move()
+  return {
+    url: `postgresql://postgres@/postgres?host=${encodeURIComponent(folder)}&port=6432`,
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  }
 }

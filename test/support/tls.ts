@@ -1,4 +1,4 @@
-/** TLS in front of a PostgreSQL that speaks none. */
+/** A proxy that adds TLS to a PostgreSQL without it. */
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -6,17 +6,20 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { TLSSocket } from 'node:tls'
-import { type Teardown, temporaryFolder } from '../../scripts/support/service.ts'
+import { temporaryFolder } from '../../scripts/support/folder.ts'
 
 /** SSLRequest: its length, and the code 80877103 (PostgreSQL's manual, 55.7, "Message Formats"). */
 const SSL_REQUEST = 8
 
-/**
- * Takes connections with a new certificate and passes them on to the Unix socket of `databaseUrl`.
- * @returns a connection string that leads through it and trusts only that certificate
- */
-export async function layTls(test: Teardown, databaseUrl: string): Promise<string> {
-  const folder = await temporaryFolder(test)
+export interface TlsProxy extends AsyncDisposable {
+  /** A connection string that leads through the proxy and trusts only its certificate. */
+  url: string
+}
+
+/** Accepts connections with a new certificate and forwards them to the Unix socket of `databaseUrl`. */
+export async function startTlsProxy(databaseUrl: string): Promise<TlsProxy> {
+  await using stack = new AsyncDisposableStack()
+  const { path: folder } = stack.use(await temporaryFolder())
   const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')]
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-days', '1']
   const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', ...subject]
@@ -36,8 +39,14 @@ export async function layTls(test: Teardown, databaseUrl: string): Promise<strin
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  test.teardown(() => server.close())
   const { port } = server.address() as AddressInfo
   const trust = `sslmode=verify-full&sslrootcert=${encodeURIComponent(certificate)}`
-  return `postgresql://postgres@localhost:${port}/postgres?${trust}`
+  stack.defer(() => {
+    server.close()
+  })
+  const resources = stack.move()
+  return {
+    url: `postgresql://postgres@localhost:${port}/postgres?${trust}`,
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  }
 }

@@ -6,15 +6,9 @@ import { promisify } from 'node:util'
 import { sql } from 'kysely'
 import t from 'tap'
 import { findBinaries } from '../../scripts/support/cluster.ts'
+import { temporaryFolder } from '../../scripts/support/folder.ts'
 import { environment } from '../../scripts/support/process.ts'
-import {
-  ownDatabase,
-  randomUser,
-  type Service,
-  silent,
-  startService,
-  temporaryFolder,
-} from '../../scripts/support/service.ts'
+import { ownDatabase, randomUser, type Service, silent, startService } from '../../scripts/support/service.ts'
 import { openDatabase } from '../../src/database/open.ts'
 import { renewEpochs } from '../../src/users/epoch.ts'
 
@@ -27,10 +21,10 @@ const tokenOf = async ({ call }: Pick<Service, 'call'>, user: string): Promise<s
 
 t.test('after a real backup and restore every client starts anew, and no revision is given twice', async t => {
   const config = await ownDatabase(t)
-  const folder = await temporaryFolder(t)
+  await using folder = await temporaryFolder()
   const { databaseUrl, dataDir } = config
   const bin = (name: string) => join(findBinaries() ?? '', name)
-  const dump = join(folder, 'tasks.dump')
+  const dump = join(folder.path, 'tasks.dump')
   // As docs/operations.md has it.
   const backUp = () =>
     databaseUrl === undefined

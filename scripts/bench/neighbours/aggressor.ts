@@ -1,17 +1,17 @@
 /**
- * The neighbour in `neighbours.ts`. It runs in a worker thread, so that its work does not delay the clock of the user
+ * The neighbour in `../neighbours.ts`. It runs in a worker thread, so that its work does not delay the clock of the user
  * who is measured. It keeps its pace whatever the responses are: a client that honours `Retry-After` is not the worst
  * case.
  */
 import { once } from 'node:events'
 import { Agent } from 'node:http'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
-import { type Ask, send, until } from './ask.ts'
+import { type Request, send, until } from './send.ts'
 
 export interface Attack {
   origin: string
   /** Sent in rotation. */
-  asks: Ask[]
+  requests: Request[]
   /** Whether the first request is sent once before the attack, so that there is a response to replay. */
   isPrimed: boolean
   connections: number
@@ -29,20 +29,20 @@ export interface AttackReport {
 }
 
 const port = parentPort as MessagePort
-const { origin, asks, isPrimed, connections, atOnce, perSecond, seconds } = workerData as Attack
+const { origin, requests, isPrimed, connections, atOnce, perSecond, seconds } = workerData as Attack
 
 // Once all connections are busy, further requests wait here, not at the service.
 const agent = new Agent({ keepAlive: true, maxSockets: connections })
 // If it is refused, so are its replays, which the report shows.
-if (isPrimed) await send(origin, agent, asks[0] as Ask)
+if (isPrimed) await send(origin, agent, requests[0] as Request)
 port.postMessage('ready')
 await once(port, 'message')
 
 const report: AttackReport = { sent: 0, outcomes: {} }
 const attack = async () => {
-  const ask = asks[report.sent % asks.length] as Ask
+  const request = requests[report.sent % requests.length] as Request
   report.sent += 1
-  const outcome = await send(origin, agent, ask)
+  const outcome = await send(origin, agent, request)
   report.outcomes[outcome] = (report.outcomes[outcome] ?? 0) + 1
 }
 const start = performance.now()

@@ -1,16 +1,16 @@
-/** For scripts that would leave servers and folders behind: after Ctrl-C or SIGTERM they end their children and clean up. */
+/** Ctrl-C and SIGTERM for scripts that would leave processes and folders behind if these simply ended them. */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 
-/** Heeds the signals from now on, instead of dying of them; the first one aborts. */
-export function heedSignals(): AbortSignal {
+/** Returns a signal that SIGINT and SIGTERM abort; from now on they no longer end this process. */
+export function abortOnSignals(): AbortSignal {
   const interruption = new AbortController()
   process.on('SIGINT', () => interruption.abort())
   process.on('SIGTERM', () => interruption.abort())
   return interruption.signal
 }
 
-/** The exit code of a child, which ends with this process's signal at the latest. */
+/** Waits for the exit code of a child, which is terminated when `interrupted` aborts. */
 export async function exitCode(child: ChildProcess, interrupted: AbortSignal): Promise<number | null> {
   const exited = once(child, 'exit')
   const kill = () => child.kill('SIGTERM')

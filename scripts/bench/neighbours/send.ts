@@ -1,7 +1,7 @@
-/** One HTTP request, and what became of it. */
+/** Sends one HTTP request at its time and returns its outcome. */
 import { type Agent, request } from 'node:http'
 
-export interface Ask {
+export interface Request {
   method: 'GET' | 'POST'
   path: string
   token: string
@@ -12,12 +12,11 @@ export interface Ask {
 }
 
 /**
- * Resolves with the status once the whole response has arrived; otherwise with `timeout` (where `signal` aborted) or an
- * error code such as `ECONNRESET`. Callers count these: that a service drops connections is a result, not a reason to
- * stop.
+ * Resolves with the status once the whole response has arrived; otherwise with `timeout` (if `signal` aborted) or an
+ * error code such as `ECONNRESET`. Callers count these: dropped connections are a result, not a reason to stop.
  */
-export function send(origin: string, agent: Agent, ask: Ask, signal?: AbortSignal): Promise<string> {
-  const { method, path, token, key, body } = ask
+export function send(origin: string, agent: Agent, sent: Request, signal?: AbortSignal): Promise<string> {
+  const { method, path, token, key, body } = sent
   const headers = {
     authorization: `Bearer ${token}`,
     ...(key !== undefined && { 'idempotency-key': key }),

@@ -1,0 +1,33 @@
+/** Fetches what has changed on the server. */
+import type { Client } from 'openapi-fetch'
+import type { paths } from '../../../src/contract/openapi.gen.ts'
+import type { Storage } from './storage.ts'
+import { describe, withRetries } from './transport.ts'
+
+/** Returns a function that fetches all changes, page by page; each page is saved before the next is requested. */
+export function createPull(api: Client<paths>, user: string, { state, save }: Storage) {
+  return async function pull(): Promise<void> {
+    for (let more = true; more; await save()) {
+      const query = { limit: 500, ...(state.since !== undefined && { since: state.since }) }
+      const params = { path: { user_id: user }, query }
+      const { data, error, response } = await withRetries(() => api.GET('/api/{user_id}/changes', { params }))
+      if (error?.code === 'sync_token_expired') {
+        // Deletions since then may be forgotten: start over with a new snapshot.
+        delete state.since
+        continue
+      }
+      if (data === undefined) throw new Error(describe(response, error))
+      if (state.since === undefined) state.snapshot = {}
+      const tasks = state.snapshot ?? state.server
+      for (const { id, task } of data.data) {
+        if (task === null) delete tasks[id]
+        else tasks[id] = task
+      }
+      state.since = data.next
+      more = data.has_more
+      if (more) continue
+      state.server = tasks
+      delete state.snapshot
+    }
+  }
+}

@@ -1,0 +1,69 @@
+/** Requests to the server, retried while there is hope. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import createClient, { type Client } from 'openapi-fetch'
+import type { components, paths } from '../../../src/contract/openapi.gen.ts'
+
+export type Task = components['schemas']['Task']
+type Problem = components['schemas']['Problem']
+
+/** What openapi-fetch returns for any operation. */
+export interface Result<Data> {
+  data?: Data | undefined
+  error?: Problem | undefined
+  response: Response
+}
+
+export interface Connection {
+  url: string
+  token?: string | undefined
+  fetch?: (request: Request) => Promise<Response>
+}
+
+const ATTEMPTS = 5
+/** Milliseconds before the second attempt, doubled before each further one. */
+const FIRST_PAUSE = 100
+
+/** The server is unreachable or overloaded. Nothing is lost; the next `sync` continues. */
+export class Offline extends Error {
+  override readonly name = 'Offline'
+}
+
+export const connect = ({ url, token, fetch }: Connection): Client<paths> =>
+  createClient<paths>({
+    baseUrl: url,
+    ...(token !== undefined && { headers: { authorization: `Bearer ${token}` } }),
+    ...(fetch !== undefined && { fetch }),
+  })
+
+/**
+ * Retries a request that got no response or a temporary error: a timeout, too many requests, a server error, or a key
+ * whose first request is still in progress.
+ * @throws Offline after the last attempt
+ */
+export async function withRetries<Data>(request: () => Promise<Result<Data>>): Promise<Result<Data>> {
+  let reason = ''
+  for (let count = 0; count < ATTEMPTS; count += 1) {
+    let pause = FIRST_PAUSE * 2 ** count
+    try {
+      const result = await request()
+      const { status, headers } = result.response
+      const isTemporary =
+        status === 408 || status === 429 || status >= 500 || result.error?.code === 'idempotency_key_in_use'
+      if (!isTemporary) return result
+      reason = `the server returned ${status}`
+      pause = Math.max(pause, readRetryAfter(headers.get('retry-after')))
+    } catch (error) {
+      // fetch throws if no response arrives; the request may have arrived all the same.
+      reason = (error as Error).message
+    }
+    if (count < ATTEMPTS - 1) await sleep(pause)
+  }
+  throw new Offline(reason)
+}
+
+/** Converts to milliseconds; the header has seconds or a date (RFC 9110, 10.2.3). */
+const readRetryAfter = (text: string | null) =>
+  (/^[0-9]+$/.test(text ?? '') ? Number(text) * 1000 : Date.parse(text ?? '') - Date.now()) || 0
+
+export const describe = ({ status }: Response, problem: Problem | undefined): string =>
+  problem?.code === undefined ? `The server returned ${status}.` : `${problem.code}: ${problem.detail}`
