@@ -3,10 +3,8 @@ import { AssertionError } from 'node:assert'
 import { type Answer, violations } from './contract.ts'
 import { exchange } from './socket.ts'
 
-export interface Call {
-  /** For raw requests; a body that is not a string goes out as JSON. */
-  (method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
-}
+/** For raw requests; a body that is not a string goes out as JSON. */
+export type Call = (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>
 
 export const createCall =
   (origin: string): Call =>

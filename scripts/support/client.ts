@@ -113,10 +113,11 @@ function requestTo(operation: Operation, user: string, own: Header, args: unknow
   const id = operation.path.includes('{id}') ? (left.shift() as string) : ''
   const body = operation.requestBody === undefined ? undefined : left.shift()
   const { query = {}, header = {} } = (left.shift() ?? {}) as { query?: Query; header?: Header }
-  // Text is sent as it is, whatever it is.
-  const json: Header = typeof body === 'string' && !hasContentType(header) ? { 'content-type': 'application/json' } : {}
+  // Text is sent as it is, whatever it is, and as JSON unless the headers say otherwise.
+  const json: Header = typeof body === 'string' ? { 'content-type': 'application/json' } : {}
   const path = pathTo(operation, { user_id: user, id }, query)
-  return [operation.method.toUpperCase(), path, body, { ...json, ...own, ...header }]
+  return [operation.method.toUpperCase(), path, body, { ...json, ...inLowerCase(own), ...inLowerCase(header) }]
 }
 
-const hasContentType = (header: Header) => new Headers(header).has('content-type')
+const inLowerCase = (header: Header): Header =>
+  Object.fromEntries(Object.entries(header).map(([name, value]) => [name.toLowerCase(), value]))

@@ -1,5 +1,6 @@
 /** Type tests, run by tsc in `npm run check`: every line after `@ts-expect-error` must not compile. */
 
+import { invalid, type User } from '../../scripts/support/client.ts'
 import type { Handler, Handlers } from '../../src/context.ts'
 import { Problem } from '../../src/contract/problem.ts'
 import type { Input } from '../../src/contract/types.ts'
@@ -62,3 +63,27 @@ export function inputs(get: Input<'getTask'>, create: Input<'createTask'>, list:
 // What must compile does.
 export const found: Handler<'getTask'> = async () => ({ status: 200, body: task, headers: { ETag: '"1"' } })
 export const notFound: Handler<'getTask'> = async () => new Problem('task_not_found', '')
+
+export async function client(alice: User): Promise<void> {
+  // @ts-expect-error a body without a field that is required
+  await alice.createTask({})
+
+  // @ts-expect-error a query parameter that is not declared
+  await alice.listTasks({ query: { page: 1 } })
+
+  // @ts-expect-error a query parameter that is required is left out
+  await alice.deleteTasks()
+
+  // @ts-expect-error a body where the operation takes none
+  await alice.restoreTask('id', { title: 'T' })
+
+  const { status, body } = await alice.send.getTask('id', { header: { 'If-None-Match': '"1"' } })
+  // @ts-expect-error the body may be a problem
+  body.title
+  if (status === 200) body.revision satisfies number
+  if (status === 304) body satisfies undefined
+  if (status === 404) body.code satisfies string
+
+  const task: Task = await alice.completeTask('id', undefined, { header: { 'X-Anything': 'else' } })
+  await alice.send.updateTask(task.id, invalid({ title: 5 }))
+}

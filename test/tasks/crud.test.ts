@@ -1,203 +1,179 @@
 /** createTask, getTask, replaceTask, updateTask, deleteTask */
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { randomUser, startService } from '../../scripts/support/service.ts'
+import { invalid } from '../../scripts/support/client.ts'
+import { startService } from '../../scripts/support/service.ts'
 
 const service = await startService()
 t.teardown(() => service[Symbol.asyncDispose]())
-const { call, create } = service
 
-t.test('createTask stores what is sent and fills in the rest', async t => {
-  const user = randomUser()
+const missing = { code: 'task_not_found' }
+
+t.test('POST with a title returns 201 and the task with the defaults filled in', async t => {
+  const alice = await service.newUser()
   const before = new Date().toISOString()
-  const { status, body, headers } = await call('POST', `/api/${user}/tasks`, { title: 'Buy oat milk' })
-  t.equal(status, 201)
-  t.match(body, {
-    user_id: user,
+  const { status, body, headers } = await alice.send.createTask({ title: 'Buy oat milk' })
+  const task = await alice.getTask((await alice.listTasks()).data[0]?.id as string)
+  t.same([status, body], [201, task])
+  t.match(task, {
+    user_id: alice.id,
     title: 'Buy oat milk',
     description: null,
     completed: false,
     completed_at: null,
     revision: 1,
   })
-  t.match(body.id, /^[0-9a-f]{8}-[0-9a-f]{4}-7/, 'a version 7 UUID')
-  t.ok(body.created_at >= before && body.created_at <= new Date().toISOString(), 'created now')
-  t.equal(body.updated_at, body.created_at)
+  t.match(task.id, /^[0-9a-f]{8}-[0-9a-f]{4}-7/, 'a version 7 UUID')
+  t.ok(task.created_at >= before && task.created_at <= new Date().toISOString(), 'created now')
+  t.equal(task.updated_at, task.created_at)
   t.equal(headers.get('etag'), '"1"')
-
-  const found = await call('GET', headers.get('location') as string)
-  t.equal(found.status, 200)
-  t.same(found.body, body, 'Location leads to the task as it was returned')
-  t.equal(found.headers.get('etag'), '"1"')
+  t.equal(headers.get('location'), alice.path('getTask', task.id))
 })
 
-t.test('createTask takes a whole task, the id and its completion included', async t => {
-  const user = randomUser()
+t.test('GET returns the task that POST returned, with its ETag', async t => {
+  const alice = await service.newUser()
+  const task = await alice.createTask({ title: 'T' })
+  const { status, body, headers } = await alice.send.getTask(task.id)
+  t.same([status, body, headers.get('etag')], [200, task, '"1"'])
+})
+
+t.test('POST takes every writable field, including the id and the completion', async t => {
+  const alice = await service.newUser()
   const id = randomUUID()
-  const { status, body } = await call('POST', `/api/${user}/tasks`, {
-    id,
-    title: 'T',
-    description: 'D',
-    completed: true,
-  })
-  t.equal(status, 201)
-  t.match(body, { id, title: 'T', description: 'D', completed: true, completed_at: body.created_at })
+  const task = await alice.createTask({ id, title: 'T', description: 'D', completed: true })
+  t.match(task, { id, title: 'T', description: 'D', completed: true, completed_at: task.created_at })
 })
 
-t.test('createTask takes an id in upper case and returns it in lower case', async t => {
-  const user = randomUser()
+t.test('POST with an id in upper case stores it in lower case', async t => {
+  const alice = await service.newUser()
   const id = randomUUID()
-  const { body } = await call('POST', `/api/${user}/tasks`, { id: id.toUpperCase(), title: 'T' })
-  t.equal(body.id, id)
-  t.equal((await call('GET', `/api/${user}/tasks/${id.toUpperCase()}`)).status, 200)
+  const task = await alice.createTask({ id: id.toUpperCase(), title: 'T' })
+  t.equal(task.id, id)
+  t.same(await alice.getTask(id.toUpperCase()), task, 'GET takes either case')
 })
 
-t.test('createTask answers 409 for a taken id and writes nothing', async t => {
-  const user = randomUser()
-  const task = await create(user)
-  const again = await call('POST', `/api/${user}/tasks`, { id: task.id, title: 'Another' })
-  t.equal(again.status, 409)
-  t.equal(again.body.code, 'id_taken')
-  t.same((await call('GET', `/api/${user}/tasks/${task.id}`)).body, task)
-  t.equal((await create(user)).revision, 2, 'the refused write took no number')
-
-  await call('DELETE', `/api/${user}/tasks/${task.id}`)
-  t.equal(
-    (await call('POST', `/api/${user}/tasks`, { id: task.id, title: 'T' })).status,
-    409,
-    'a deleted id stays taken',
-  )
+t.test('POST with a taken id returns 409 and writes nothing', async t => {
+  const alice = await service.newUser()
+  const task = await alice.createTask({ title: 'T' })
+  const again = await alice.send.createTask({ id: task.id, title: 'Another' })
+  t.match([again.status, again.body], [409, { code: 'id_taken' }])
+  t.same(await alice.getTask(task.id), task)
+  t.equal((await alice.createTask({ title: 'Next' })).revision, 2, 'the refused write took no number')
 })
 
-t.test('two users may have the same id, and see only their own task', async t => {
-  const [one, other] = [randomUser(), randomUser()]
-  const { id } = await create(one, { title: 'One' })
-  t.equal((await call('GET', `/api/${other}/tasks/${id}`)).status, 404)
-  t.equal((await call('DELETE', `/api/${other}/tasks/${id}`)).status, 404)
-  const second = await call('POST', `/api/${other}/tasks`, { id, title: 'Other' })
-  t.equal(second.status, 201)
-  t.equal((await call('GET', `/api/${one}/tasks/${id}`)).body.title, 'One')
+t.test('POST with the id of a deleted task returns 409', async t => {
+  const alice = await service.newUser()
+  const { id } = await alice.createTask({ title: 'T' })
+  await alice.deleteTask(id)
+  t.equal((await alice.send.createTask({ id, title: 'T' })).status, 409)
 })
 
-t.test('of ten concurrent creations with one id exactly one succeeds', async t => {
-  const user = randomUser()
+t.test('two users can use the same id, and each reads and deletes only their own task', async t => {
+  const [alice, bob] = [await service.newUser(), await service.newUser()]
+  const { id } = await alice.createTask({ title: "Alice's" })
+  t.equal((await bob.send.getTask(id)).status, 404)
+  t.equal((await bob.send.deleteTask(id)).status, 404)
+  await bob.createTask({ id, title: "Bob's" })
+  t.equal((await alice.getTask(id)).title, "Alice's")
+})
+
+t.test('POST ten times at once with one id succeeds exactly once', async t => {
+  const alice = await service.newUser()
   const id = randomUUID()
-  const answers = await Promise.all(
-    Array.from({ length: 10 }, () => call('POST', `/api/${user}/tasks`, { id, title: 'T' })),
-  )
+  const answers = await Promise.all(Array.from({ length: 10 }, () => alice.send.createTask({ id, title: 'T' })))
   t.same(answers.map(({ status }) => status).sort(), [201, ...Array(9).fill(409)])
 })
 
-t.test('every user id that the contract allows works, encoded or not', async t => {
-  for (const user of [`Az09._:@|~+-${randomUUID()}`, `${randomUUID()}${'x'.repeat(92)}`]) {
-    const { body, headers } = await call('POST', `/api/${encodeURIComponent(user)}/tasks`, { title: 'T' })
-    t.equal(body.user_id, user)
-    t.equal((await call('GET', `/api/${user}/tasks/${body.id}`)).status, 200)
-    t.equal((await call('GET', headers.get('location') as string)).status, 200)
+t.test('every user id that the contract allows works, percent-encoded or not', async t => {
+  for (const id of [`Az09._:@|~+-${randomUUID()}`, `${randomUUID()}${'x'.repeat(92)}`]) {
+    const user = await service.newUser({ id })
+    const { headers } = await user.send.createTask({ title: 'T' })
+    const [task] = (await user.listTasks()).data
+    t.equal(task?.user_id, id)
+    const encoded = user.path('getTask', task?.id)
+    for (const path of [encoded, encoded.replace(encodeURIComponent(id), id), headers.get('location') as string]) {
+      t.equal((await service.call('GET', path)).status, 200, path)
+    }
   }
 })
 
-t.test('replaceTask takes every writable field', async t => {
-  const user = randomUser()
-  const task = await create(user, { title: 'Old', description: 'Old' })
-  const path = `/api/${user}/tasks/${task.id}`
-  const { status, body, headers } = await call('PUT', path, { title: 'New', description: null, completed: true })
-  t.equal(status, 200)
-  t.same(body, {
-    ...task,
-    title: 'New',
-    description: null,
-    completed: true,
-    completed_at: body.updated_at,
-    updated_at: body.updated_at,
-    revision: 2,
-  })
-  t.equal(headers.get('etag'), '"2"')
-  t.same((await call('GET', path)).body, body)
-  const again = await call('PUT', path, { title: 'New', description: null, completed: true })
-  t.same(again.body, body, 'a replacement that equals what is stored changes nothing')
-  t.equal((await call('PUT', path, { title: 'Only' })).status, 400, 'nothing is wiped by leaving it out')
-  t.same((await call('GET', path)).body, body)
+t.test('PUT replaces every writable field', async t => {
+  const alice = await service.newUser()
+  const task = await alice.createTask({ title: 'Old', description: 'Old' })
+  const replacement = { title: 'New', description: null, completed: true }
+  const { status, body, headers } = await alice.send.replaceTask(task.id, replacement)
+  const replaced = await alice.getTask(task.id)
+  t.same([status, body, headers.get('etag')], [200, replaced, '"2"'])
+  const { updated_at } = replaced
+  t.same(replaced, { ...task, ...replacement, completed_at: updated_at, updated_at, revision: 2 })
+  t.same(await alice.replaceTask(task.id, replacement), replaced, 'PUT of the stored values changes nothing')
+})
+
+t.test('PUT without every writable field returns 400 and changes nothing', async t => {
+  const alice = await service.newUser()
+  const task = await alice.createTask({ title: 'Old', description: 'Old' })
+  t.equal((await alice.send.replaceTask(task.id, invalid({ title: 'Only' }))).status, 400)
+  t.same(await alice.getTask(task.id), task)
 })
 
 for (const mediaType of ['application/json', 'application/merge-patch+json']) {
-  t.test(`updateTask keeps what is absent and clears what is null, as ${mediaType}`, async t => {
-    const user = randomUser()
-    const task = await create(user, { title: 'Title', description: 'Description' })
-    const path = `/api/${user}/tasks/${task.id}`
-    const patch = async (body: unknown) => {
-      const answer = await call('PATCH', path, JSON.stringify(body), { 'content-type': mediaType })
-      t.equal(answer.status, 200)
-      return answer.body
-    }
+  t.test(`PATCH as ${mediaType} keeps absent fields and clears null fields`, async t => {
+    const alice = await service.newUser()
+    const { id } = await alice.createTask({ title: 'Title', description: 'Description' })
+    const patch = (changes: { title?: string; description?: null; completed?: boolean }) =>
+      alice.updateTask(id, changes, { header: { 'Content-Type': mediaType } })
     t.match(await patch({ title: 'New' }), { title: 'New', description: 'Description', completed: false, revision: 2 })
     t.match(await patch({ description: null }), { title: 'New', description: null, revision: 3 })
     const completed = await patch({ completed: true })
     t.match(completed, { title: 'New', completed: true, completed_at: completed.updated_at, revision: 4 })
     t.same(await patch({}), completed, 'an empty patch changes nothing')
-    t.same(await patch({ title: 'New', completed: true }), completed, 'nor does one that says what holds')
+    t.same(await patch({ title: 'New', completed: true }), completed, 'nor does a patch of the stored values')
     const retitled = await patch({ title: 'Newer' })
     t.equal(retitled.completed_at, completed.completed_at, 'the time of completion stays')
   })
 }
 
-t.test('deleteTask makes the task 404, once', async t => {
-  const user = randomUser()
-  const { id } = await create(user)
-  const path = `/api/${user}/tasks/${id}`
-  t.equal((await call('DELETE', path)).status, 204)
-  for (const [method, body] of [
-    ['GET'],
-    ['DELETE'],
-    ['PUT', { title: 'T', description: null, completed: false }],
-    ['PATCH', {}],
-  ]) {
-    const { status, body: problem } = await call(method as string, path, body)
-    t.equal(status, 404, `${method} of a deleted task`)
-    t.equal(problem.code, 'task_not_found')
-  }
-  t.equal((await call('PATCH', `${path}/complete`)).status, 404)
-  t.same((await call('GET', `/api/${user}/tasks`)).body.data, [])
+t.test('DELETE returns 204; every later request for the task returns 404', async t => {
+  const alice = await service.newUser()
+  const { id } = await alice.createTask({ title: 'T' })
+  t.equal((await alice.send.deleteTask(id)).status, 204)
+  const { send } = alice
+  t.match(await send.getTask(id), { status: 404, body: missing })
+  t.match(await send.deleteTask(id), { status: 404, body: missing })
+  t.match(await send.replaceTask(id, { title: 'T', description: null, completed: false }), {
+    status: 404,
+    body: missing,
+  })
+  t.match(await send.updateTask(id, {}), { status: 404, body: missing })
+  t.match(await send.completeTask(id), { status: 404, body: missing })
+  t.same((await alice.listTasks()).data, [])
 })
 
-t.test('writes number a user’s revisions without gaps, whatever fails between', async t => {
-  const user = randomUser()
-  const { id } = await create(user)
-  const path = `/api/${user}/tasks/${id}`
-  await call('DELETE', `/api/${user}/tasks/${randomUUID()}`)
-  await call('PATCH', `/api/${user}/tasks/${randomUUID()}`, { title: 'T' })
-  await call('PATCH', `${path}/complete`, { completed: false })
-  t.equal((await call('PATCH', path, { title: 'T' })).body.revision, 2)
-  await call('DELETE', path)
-  t.equal((await create(user)).revision, 4, 'the deletion took 3')
+t.test('failed and empty writes take no revision number', async t => {
+  const alice = await service.newUser()
+  const { id } = await alice.createTask({ title: 'Old' })
+  t.equal((await alice.send.deleteTask(randomUUID())).status, 404)
+  t.equal((await alice.send.updateTask(randomUUID(), { title: 'T' })).status, 404)
+  t.equal((await alice.completeTask(id, { completed: false })).revision, 1)
+  t.equal((await alice.updateTask(id, { title: 'New' })).revision, 2)
+  await alice.deleteTask(id)
+  t.equal((await alice.createTask({ title: 'Next' })).revision, 4, 'the deletion took 3')
 })
 
-t.test('concurrent writes of one user take different numbers, and all of them', async t => {
-  const user = randomUser()
-  const tasks = await Promise.all(Array.from({ length: 20 }, () => create(user)))
-  const updates = await Promise.all(
-    tasks.map(({ id }, index) => call('PATCH', `/api/${user}/tasks/${id}`, { title: `Number ${index}` })),
-  )
-  const numbers = [...tasks.map(task => task.revision), ...updates.map(({ body }) => body.revision)]
+t.test('concurrent writes of one user get consecutive revision numbers', async t => {
+  const alice = await service.newUser()
+  const tasks = await Promise.all(Array.from({ length: 20 }, () => alice.createTask({ title: 'T' })))
+  const updates = await Promise.all(tasks.map(({ id }, index) => alice.updateTask(id, { title: `Number ${index}` })))
   t.same(
-    numbers.toSorted((a, b) => a - b),
+    [...tasks, ...updates].map(({ revision }) => revision).toSorted((a, b) => a - b),
     Array.from({ length: 40 }, (_, index) => index + 1),
   )
 })
 
-t.test('concurrent patches of different fields do not overwrite each other', async t => {
-  const user = randomUser()
-  const { id } = await create(user)
-  const path = `/api/${user}/tasks/${id}`
-  await Promise.all([
-    call('PATCH', path, { title: 'New title' }),
-    call('PATCH', path, { description: 'New description' }),
-    call('PATCH', path, { completed: true }),
-  ])
-  t.match((await call('GET', path)).body, {
-    title: 'New title',
-    description: 'New description',
-    completed: true,
-    revision: 4,
-  })
+t.test('concurrent PATCHes of different fields do not overwrite each other', async t => {
+  const alice = await service.newUser()
+  const { id } = await alice.createTask({ title: 'Old' })
+  const changes = { title: 'New title', description: 'New description', completed: true }
+  await Promise.all(Object.entries(changes).map(([name, value]) => alice.updateTask(id, { [name]: value })))
+  t.match(await alice.getTask(id), { ...changes, revision: 4 })
 })

@@ -1,139 +1,146 @@
 /** listTasks: order, filter, pages */
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { type Answer, randomUser, startService, type Task } from '../../scripts/support/service.ts'
+import { invalid, type User } from '../../scripts/support/client.ts'
+import { startService, type Task } from '../../scripts/support/service.ts'
 
 const service = await startService()
 t.teardown(() => service[Symbol.asyncDispose]())
-const { call, create } = service
 
-const titles = ({ body }: Answer) => body.data.map((task: Task) => task.title)
+type Query = NonNullable<NonNullable<Parameters<User['listTasks']>[0]>['query']>
 
-/** Follows Link headers from `path` to the last page. */
-async function pages(path: string): Promise<Answer[]> {
-  const seen: Answer[] = []
-  for (let next: string | undefined = path; next !== undefined; ) {
-    const answer = await call('GET', next)
-    seen.push(answer)
-    next = answer.headers.get('link')?.match(/^<(.+)>; rel="next"$/)?.[1]
+const titlesOf = (tasks: Task[]) => tasks.map(({ title }) => title)
+
+/** The titles of one page. */
+const titles = async (user: User, query: Query = {}) => titlesOf((await user.listTasks({ query })).data)
+
+/** Creates a task for each title, one after another. */
+async function createTasks(user: User, ...titles: string[]): Promise<Task[]> {
+  const tasks = []
+  for (const title of titles) tasks.push(await user.createTask({ title }))
+  return tasks
+}
+
+/** The target of the Link header with rel="next". */
+const nextOf = (headers: Headers) => headers.get('link')?.match(/^<(.+)>; rel="next"$/)?.[1]
+
+/** The tasks of each page from the first to the last, as the Link headers lead there. */
+async function pages(user: User, query: Query): Promise<Task[][]> {
+  const seen: Task[][] = []
+  let path: string | undefined = user.path('listTasks', '', query)
+  while (path !== undefined) {
+    const link: URL = new URL(path, service.origin)
+    const response = await user.send.listTasks({ query: invalid(Object.fromEntries(link.searchParams)) })
+    if (response.status !== 200 || link.pathname !== user.path('listTasks')) throw new Error(`GET ${path} failed`)
+    seen.push(response.body.data)
+    path = nextOf(response.headers)
   }
   return seen
 }
 
-t.test('a user without tasks has an empty list', async t => {
-  const { status, body, headers } = await call('GET', `/api/${randomUser()}/tasks`)
-  t.equal(status, 200)
-  t.same(body, { data: [], next_cursor: null })
-  t.equal(headers.get('link'), null)
+t.test('GET without any tasks returns an empty page', async t => {
+  const alice = await service.newUser()
+  const { status, body, headers } = await alice.send.listTasks()
+  t.same([status, body, headers.get('link')], [200, { data: [], next_cursor: null }, null])
 })
 
-t.test('every order', async t => {
-  const user = randomUser()
-  const tasks = []
-  for (const title of ['b', 'C', 'a', 'é', '😀']) tasks.push(await create(user, { title }))
+t.test('GET returns the tasks in every order that sort names', async t => {
+  const alice = await service.newUser()
+  const tasks = await createTasks(alice, 'b', 'C', 'a', 'é', '😀')
   const last = tasks.at(-1)?.updated_at as string
   while (new Date().toISOString() <= last) await setImmediate()
-  await call('PATCH', `/api/${user}/tasks/${tasks[0]?.id}`, { description: 'touched last' })
-  const list = async (query: string) => titles(await call('GET', `/api/${user}/tasks${query}`))
+  await alice.updateTask(tasks[0]?.id as string, { description: 'touched last' })
 
-  t.same(await list('?sort=created_at'), ['b', 'C', 'a', 'é', '😀'])
-  t.same(await list(''), ['😀', 'é', 'a', 'C', 'b'], 'the newest first, unless told otherwise')
-  t.same(await list('?sort=-created_at'), await list(''))
-  t.same(await list('?sort=updated_at'), ['C', 'a', 'é', '😀', 'b'])
-  t.same(await list('?sort=-updated_at'), ['b', '😀', 'é', 'a', 'C'])
-  t.same(await list('?sort=title'), ['C', 'a', 'b', 'é', '😀'], 'by code point')
-  t.same(await list('?sort=-title'), ['😀', 'é', 'b', 'a', 'C'])
+  t.same(await titles(alice, { sort: 'created_at' }), ['b', 'C', 'a', 'é', '😀'])
+  t.same(await titles(alice), ['😀', 'é', 'a', 'C', 'b'], 'newest first by default')
+  t.same(await titles(alice, { sort: '-created_at' }), await titles(alice))
+  t.same(await titles(alice, { sort: 'updated_at' }), ['C', 'a', 'é', '😀', 'b'])
+  t.same(await titles(alice, { sort: '-updated_at' }), ['b', '😀', 'é', 'a', 'C'])
+  t.same(await titles(alice, { sort: 'title' }), ['C', 'a', 'b', 'é', '😀'], 'by code point')
+  t.same(await titles(alice, { sort: '-title' }), ['😀', 'é', 'b', 'a', 'C'])
 })
 
-t.test('pages end where the tasks end', async t => {
-  const user = randomUser()
-  for (let index = 0; index < 6; index++) await create(user, { title: `${index}`, completed: index % 2 === 0 })
-  const path = `/api/${user}/tasks`
-  t.same((await pages(`${path}?sort=title&limit=4`)).map(titles), [
+t.test('GET with limit returns pages; the last page is never empty', async t => {
+  const alice = await service.newUser()
+  for (let index = 0; index < 6; index++) await alice.createTask({ title: `${index}`, completed: index % 2 === 0 })
+  const pagesOf = async (query: Query) => (await pages(alice, query)).map(titlesOf)
+  t.same(await pagesOf({ sort: 'title', limit: 4 }), [
     ['0', '1', '2', '3'],
     ['4', '5'],
   ])
-  t.same(
-    (await pages(`${path}?sort=title&limit=3`)).map(titles),
-    [
-      ['0', '1', '2'],
-      ['3', '4', '5'],
-    ],
-    'no empty last page',
-  )
-  t.same((await pages(`${path}?sort=-title&limit=2&completed=true`)).map(titles), [['4', '2'], ['0']])
-  t.same((await pages(`${path}?limit=6`)).length, 1)
+  t.same(await pagesOf({ sort: 'title', limit: 3 }), [
+    ['0', '1', '2'],
+    ['3', '4', '5'],
+  ])
+  t.same(await pagesOf({ sort: '-title', limit: 2, completed: true }), [['4', '2'], ['0']])
+  t.equal((await pagesOf({ limit: 6 })).length, 1)
 })
 
-t.test('next_cursor and Link lead to the same page', async t => {
-  const user = randomUser()
-  for (const title of ['a', 'b', 'c']) await create(user, { title })
-  const first = await call('GET', `/api/${user}/tasks?limit=1&sort=title`)
-  const byCursor = await call('GET', `/api/${user}/tasks?limit=1&sort=title&cursor=${first.body.next_cursor}`)
-  t.same(titles(byCursor), ['b'])
-  t.match(first.headers.get('link'), `cursor=${first.body.next_cursor}`)
-  const withoutSort = await call('GET', `/api/${user}/tasks?limit=1&cursor=${first.body.next_cursor}`)
-  t.same(withoutSort.body, byCursor.body, 'the cursor knows its order')
-  const otherSort = await call('GET', `/api/${user}/tasks?limit=1&sort=-updated_at&cursor=${first.body.next_cursor}`)
-  t.same(otherSort.body, byCursor.body, 'and keeps it')
+t.test('next_cursor and Link lead to the same page, whatever sort says', async t => {
+  const alice = await service.newUser()
+  await createTasks(alice, 'a', 'b', 'c')
+  const { status, body, headers } = await alice.send.listTasks({ query: { limit: 1, sort: 'title' } })
+  if (status !== 200) throw new Error(`${status}`)
+  const cursor = body.next_cursor as string
+  const second = await alice.listTasks({ query: { limit: 1, sort: 'title', cursor } })
+  t.same(titlesOf(second.data), ['b'])
+  t.match(nextOf(headers), `cursor=${cursor}`)
+  t.same(await alice.listTasks({ query: { limit: 1, cursor } }), second, 'the cursor contains its order')
+  t.same(await alice.listTasks({ query: { limit: 1, sort: '-updated_at', cursor } }), second, 'and keeps it')
 })
 
-t.test('the page size: 50 unless told otherwise, 1 to 200, never cut in silence', async t => {
-  const user = randomUser()
-  await Promise.all(Array.from({ length: 201 }, () => create(user)))
-  const size = async (query: string) => (await call('GET', `/api/${user}/tasks${query}`)).body.data.length
-  t.equal(await size(''), 50)
-  t.equal(await size('?limit=200'), 200)
-  t.equal(await size('?limit=1'), 1)
+t.test('GET takes a limit from 1 to 200, 50 by default; any other limit returns 400', async t => {
+  const alice = await service.newUser()
+  await Promise.all(Array.from({ length: 201 }, () => alice.createTask({ title: 'T' })))
+  const size = async (query: Query) => (await alice.listTasks({ query })).data.length
+  t.equal(await size({}), 50)
+  t.equal(await size({ limit: 200 }), 200)
+  t.equal(await size({ limit: 1 }), 1)
   for (const limit of ['0', '201', '-1', '1e1', '0x10', '1.0', '010', '', 'all', '99999999999999999999']) {
-    t.equal((await call('GET', `/api/${user}/tasks?limit=${limit}`)).status, 400, `limit=${limit}`)
+    t.equal((await alice.send.listTasks({ query: invalid({ limit }) })).status, 400, `limit=${limit}`)
   }
 })
 
-t.test('tasks with equal keys are all there, in one order', async t => {
-  const user = randomUser()
-  const tasks = await Promise.all(Array.from({ length: 12 }, () => create(user, { title: 'same' })))
+t.test('tasks with equal sort keys are ordered by id across pages', async t => {
+  const alice = await service.newUser()
+  const tasks = await Promise.all(Array.from({ length: 12 }, () => alice.createTask({ title: 'same' })))
   const ids = tasks.map(({ id }) => id).sort()
-  const seen = async (sort: string) =>
-    (await pages(`/api/${user}/tasks?sort=${sort}&limit=5`)).flatMap(({ body }) =>
-      body.data.map((task: Task) => task.id),
-    )
+  const seen = async (sort: 'title' | '-title') => (await pages(alice, { sort, limit: 5 })).flat().map(({ id }) => id)
   t.same(await seen('title'), ids)
   t.same(await seen('-title'), ids.toReversed())
 })
 
-t.test('pages end at ids of no UUID version, too', async t => {
-  const user = randomUser()
+t.test('paging continues after ids that have no valid UUID version', async t => {
+  const alice = await service.newUser()
   const ids = [
     '00000000-0000-0000-0000-000000000000',
     '12345678-1234-0234-0234-123456789012',
     'ffffffff-ffff-ffff-ffff-ffffffffffff',
   ]
-  for (const id of ids) await create(user, { id, title: 'same' })
-  const seen = await pages(`/api/${user}/tasks?sort=title&limit=1`)
+  for (const id of ids) await alice.createTask({ id, title: 'same' })
+  const seen = await pages(alice, { sort: 'title', limit: 1 })
   t.same(
-    seen.map(({ body }) => body.data[0].id),
+    seen.map(([task]) => task?.id),
     ids,
   )
 })
 
-t.test('a cursor works although its task is gone', async t => {
-  const user = randomUser()
-  for (const title of ['a', 'b', 'c']) await create(user, { title })
-  const { body } = await call('GET', `/api/${user}/tasks?limit=2&sort=title`)
-  await call('DELETE', `/api/${user}/tasks/${body.data[1].id}`)
-  t.same(titles(await call('GET', `/api/${user}/tasks?cursor=${body.next_cursor}`)), ['c'])
+t.test('a cursor still works after its task was deleted', async t => {
+  const alice = await service.newUser()
+  await createTasks(alice, 'a', 'b', 'c')
+  const { data, next_cursor } = await alice.listTasks({ query: { limit: 2, sort: 'title' } })
+  await alice.deleteTask(data[1]?.id as string)
+  t.same(await titles(alice, { cursor: next_cursor as string }), ['c'])
 })
 
 /** A cursor of this content, well-formed or not. */
 const cursorOf = (content: unknown) =>
   Buffer.from(typeof content === 'string' ? content : JSON.stringify(content)).toString('base64url')
 
-t.test('a cursor that no page returned is 400', async t => {
-  const user = randomUser()
-  const { id, created_at } = await create(user)
-  const get = (cursor: string, query = '') =>
-    call('GET', `/api/${user}/tasks?cursor=${encodeURIComponent(cursor)}${query}`)
+t.test('GET with a cursor that no page returned returns 400', async t => {
+  const alice = await service.newUser()
+  const { id, created_at } = await alice.createTask({ title: 'T' })
+  const get = (cursor: string, query: Query = {}) => alice.send.listTasks({ query: { cursor, ...query } })
   t.equal((await get(cursorOf(['-created_at', created_at, id]))).status, 200)
   t.equal((await get(cursorOf(['title', 'T', id]))).status, 200)
   const refused: unknown[] = [
@@ -169,16 +176,14 @@ t.test('a cursor that no page returned is 400', async t => {
   for (const cursor of ['', '=', 'a b', 'é', 'A'.repeat(2201)]) {
     t.equal((await get(cursor)).status, 400, cursor.slice(0, 40))
   }
-  t.equal((await get(cursorOf(['-deleted_at', created_at, id]), '&deleted=true')).status, 200)
-  t.equal((await get(cursorOf(['-created_at', created_at, id]), '&deleted=true')).status, 400)
+  t.equal((await get(cursorOf(['-deleted_at', created_at, id]), { deleted: true })).status, 200)
+  t.equal((await get(cursorOf(['-created_at', created_at, id]), { deleted: true })).status, 400)
 })
 
 t.test('the longest title fits into a cursor', async t => {
-  const user = randomUser()
-  // Four bytes each, and the last one is before nothing but the end of the order.
+  const alice = await service.newUser()
+  // Four bytes each, and the last code point of the order.
   const title = '\u{10ffff}'.repeat(255)
-  await create(user, { title })
-  await create(user, { title })
-  const both = await pages(`/api/${user}/tasks?sort=-title&limit=1`)
-  t.same(both.map(titles), [[title], [title]])
+  await createTasks(alice, title, title)
+  t.same((await pages(alice, { sort: '-title', limit: 1 })).map(titlesOf), [[title], [title]])
 })
