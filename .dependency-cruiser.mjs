@@ -62,6 +62,7 @@ const rooms = {
       'idempotency/',
       'jobs/purge.ts',
       'process/metrics.ts',
+      'process/start-error.ts',
     ],
     'HTTP calls the handlers through their table, knows no resource, and gets its options as parameters.',
   ],

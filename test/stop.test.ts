@@ -90,7 +90,7 @@ for (const [when, until] of [
     const output = text(shell.stdout)
     await until(folder)
     shell.kill('SIGTERM')
-    t.match(await output, 'SIGTERM: finishing what is in flight')
+    t.match(await output, 'SIGTERM received: finishing requests in flight')
     const unlock = await lockFolder(folder)
     unlock()
   })

@@ -145,7 +145,7 @@ export async function startService(options: Options = {}): Promise<Service> {
     logger,
     requestTimeout,
     guard: createGuard(options),
-    localOnly: options.authenticate === undefined,
+    loopbackOnly: options.authenticate === undefined,
     maxInFlight,
     maxConnections,
     responseTimeout,

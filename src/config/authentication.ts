@@ -48,3 +48,16 @@ export const hasIssuer = ({ AUTH_ISSUER, AUTH_JWKS_URL }: Omit<Ways, 'AUTH_SECRE
 
 /** Whether callers must prove who they are. */
 export const hasAuthentication = (values: Ways): boolean => hasIssuer(values) || values.AUTH_SECRET !== undefined
+
+/** How tokens are verified; undefined without authentication. */
+export const authConfig = (values: Values<typeof authenticationVariables>) =>
+  hasAuthentication(values)
+    ? {
+        secret: values.AUTH_SECRET,
+        issuer: values.AUTH_ISSUER,
+        jwksUrl: values.AUTH_JWKS_URL,
+        audience: values.AUTH_AUDIENCE,
+        tokenType: values.AUTH_TOKEN_TYPE,
+        keysMaxAge: values.AUTH_KEYS_MAX_AGE * 1000,
+      }
+    : undefined

@@ -1,6 +1,6 @@
 /** Which callers are let in, and how often. */
 import { addresses, integer, optional, origins } from './parse.ts'
-import { type Variables, variable } from './variable.ts'
+import { type Values, type Variables, variable } from './variable.ts'
 
 /** Requests per minute and user, if RATE_LIMIT is not set and callers are authenticated. */
 export const DEFAULT_RATE_LIMIT = 1200
@@ -29,3 +29,9 @@ export const callerVariables = {
     'Origins whose pages may call the service from a browser, separated by commas, such as https://app.example.org.',
   ),
 } satisfies Variables
+
+/** Requests per minute of each user, and of each address without a valid token; 0 is no limit. */
+export const rateLimits = (values: Values<typeof callerVariables>, isAuthenticated: boolean) => ({
+  user: values.RATE_LIMIT ?? (isAuthenticated ? DEFAULT_RATE_LIMIT : 0),
+  address: values.ADDRESS_RATE_LIMIT,
+})

@@ -1,6 +1,6 @@
 /** Where the service listens. */
 import { integer, oneOf, text } from './parse.ts'
-import { type Variables, variable } from './variable.ts'
+import { type Values, type Variables, variable } from './variable.ts'
 
 export const listeningVariables = {
   PORT: variable('3000', integer(0, 65535), 'TCP port to listen on; 0 picks any free port.'),
@@ -16,3 +16,9 @@ export const listeningVariables = {
       'All of them must say `on`; the kernel (Linux) then spreads connections across them.',
   ),
 } satisfies Variables
+
+export const address = (values: Values<typeof listeningVariables>) => ({
+  host: values.HOST,
+  port: values.PORT,
+  reusePort: values.REUSE_PORT === 'on',
+})

@@ -1,6 +1,6 @@
 /** How the service is run, watched and stopped. */
 import { integer, oneOf, optional, text } from './parse.ts'
-import { type Variables, variable } from './variable.ts'
+import { type Values, type Variables, variable } from './variable.ts'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
@@ -33,3 +33,9 @@ export const operationVariables = {
     'Seconds that requests in flight have to finish after SIGTERM or SIGINT and DRAIN_DELAY.',
   ),
 } satisfies Variables
+
+/** In milliseconds. */
+export const shutdownTimes = (values: Pick<Values<typeof operationVariables>, 'DRAIN_DELAY' | 'SHUTDOWN_TIMEOUT'>) => ({
+  drainDelay: values.DRAIN_DELAY * 1000,
+  shutdownTimeout: values.SHUTDOWN_TIMEOUT * 1000,
+})

@@ -1,4 +1,4 @@
-/** What stands between a handler and the database: a bound on what may wait, conflicts tried again, outages told as 503. */
+/** Between handlers and the database: limits requests in flight, retries conflicts and turns outages into 503. */
 import type { ServerResponse } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
 import { databaseUnavailable, overloaded, Problem } from '../contract/problem.ts'
@@ -9,33 +9,33 @@ import { retryConflicts } from '../database/retry.ts'
 import type { Connections } from './connections.ts'
 
 /**
- * Runs a handler's work with the database; the request counts as in flight until its response is written.
- * @throws Problem `database_unavailable` where it is away, or `overloaded` where too much is waiting for it
+ * Runs a handler's work with the database; the request is in flight until its response is written.
+ * @throws Problem `database_unavailable`, or `overloaded` if too many requests are in flight
  */
 export type UseDatabase = <T>(work: () => Promise<T>, response: ServerResponse) => Promise<T>
 
 /**
- * @param most how many may be in flight at the same time: one more is refused at once, and not slowly
- * @param onFailure gets the code of each failure
+ * @param maxInFlight maximum number of requests in flight; one more is refused at once instead of after a timeout
+ * @param onFailure called with the code of each failure of the database
  */
 export function createDatabaseAccess(
   database: Database,
-  most: number,
-  connections: Pick<Connections, 'whenWritten' | 'hurry'>,
+  maxInFlight: number,
+  connections: Pick<Connections, 'whenWritten' | 'shortenDeadline'>,
   log: FastifyBaseLogger,
   onFailure: (code: string) => void,
 ): UseDatabase {
   const outage = createOutageLog(log)
   let inFlight = 0
 
-  /** What to answer for an error of a handler's work. */
-  function explain(error: unknown): unknown {
-    // An answer, which the database has helped to find.
+  /** Turns an outage into a problem; returns any other error as it is. */
+  function toProblem(error: unknown): unknown {
+    // An outcome that the handler found with the help of the database.
     if (error instanceof Problem) return error
     onFailure(failureCode(error))
     if (!isUnavailable(error)) return error
     if (isPoolTimeout(error)) return overloaded()
-    // A lock that was not to be had, say, is this request's own trouble; a lost connection is everybody's, and told once.
+    // A lock timeout, for example, affects only this request. A lost connection affects all and is logged once.
     if (!breaksConnection(error)) return databaseUnavailable(error)
     outage.failed(error)
     return databaseUnavailable()
@@ -47,22 +47,22 @@ export function createDatabaseAccess(
       outage.succeeded()
       return result
     } catch (error) {
-      throw explain(error)
+      throw toProblem(error)
     }
   }
 
   return async (work, response) => {
     if (!database.ready) throw databaseUnavailable()
-    if (inFlight >= most) {
-      // What holds the places may be responses that nobody reads.
-      connections.hurry()
+    if (inFlight >= maxInFlight) {
+      // The cause may be clients that do not read their responses.
+      connections.shortenDeadline()
       throw overloaded()
     }
     inFlight += 1
     try {
       return await run(work)
     } finally {
-      // Whether it ended well or not, what it leads to takes memory until it is written.
+      // Even an error's response takes memory until it is written.
       connections.whenWritten(response, () => {
         inFlight -= 1
       })

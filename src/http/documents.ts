@@ -1,4 +1,4 @@
-/** The contract as documents: the file itself, the same as JSON and as OpenAPI 3.0, and a reference to try it in. */
+/** Serves the contract: as YAML, as JSON, as OpenAPI 3.0 and as an interactive reference. */
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
@@ -11,7 +11,7 @@ import { refuseOtherMethods } from './methods.ts'
 /** Where the interactive reference is served. */
 export const DOCS_PATH = '/docs'
 
-/** What the reference's pages may load: their own files, the images within their style sheet, and the styles that their script sets. */
+/** What pages of the reference may load: their own files, images in their style sheet, and styles set by their script. */
 const PAGE_POLICY = {
   'default-src': "'self'",
   'style-src': "'self' 'unsafe-inline'",
@@ -31,7 +31,7 @@ const MEDIA_TYPES: Record<string, string> = {
   '.svg': 'image/svg+xml',
 }
 
-/** Registers `/openapi.yaml`, `/openapi.json`, `/openapi-3.0.yaml` and `/docs`; `/` leads to the last. */
+/** Registers `/openapi.yaml`, `/openapi.json`, `/openapi-3.0.yaml` and `/docs`; `/` redirects to `/docs`. */
 export async function registerDocuments(
   app: FastifyInstance,
   contract: Pick<Contract, 'document' | 'yaml' | 'yaml30'>,
@@ -45,18 +45,18 @@ export async function registerDocuments(
     '/openapi.json': json,
   }
   /**
-   * What the reference would open a file for, or make anew, for every request: a client that reads no responses could
-   * hold as many files open as it sends requests.
+   * For these, the reference would open a file or render a document per request: a client that reads no responses could
+   * keep as many files open as it sends requests.
    */
   const fromMemory: Record<string, RouteHandlerMethod> = {
     [`${DOCS_PATH}/static/*`]: await serveFolder(new URL('static/', import.meta.resolve('@fastify/swagger-ui'))),
     [`${DOCS_PATH}/json`]: json,
     [`${DOCS_PATH}/yaml`]: yaml,
   }
-  // Fastify does not tell onRoute of the variant with a slash at the end.
+  // onRoute is not called for the variant with a trailing slash.
   const pages = new Set([`${DOCS_PATH}/`])
   app.addHook('onRoute', route => {
-    // HEAD routes come on their own, after those of GET.
+    // Fastify adds HEAD routes itself, after those of GET.
     const isRead = [route.method].flat().some(method => method === 'GET' || method === 'HEAD')
     if (!isRead || !route.url.startsWith(DOCS_PATH)) return
     pages.add(route.url)
@@ -74,8 +74,8 @@ export async function registerDocuments(
 }
 
 /**
- * Serves the same bytes to everyone, or 304 to a client that has them already. Ranges and other conditions are ignored,
- * as RFC 9110 allows: these are a few small files.
+ * Serves the same bytes to every client, or 304 to a client that has them already. Ranges and other conditions are
+ * ignored, as RFC 9110 allows: the files are few and small.
  */
 function serve(mediaType: string, content: string | Buffer): RouteHandlerMethod {
   const bytes = Buffer.from(content)
@@ -87,11 +87,11 @@ function serve(mediaType: string, content: string | Buffer): RouteHandlerMethod 
   }
 }
 
-/** The weak comparison that RFC 9110, 13.1.2 asks for: a proxy that compresses makes a tag weak. */
+/** The weak comparison that RFC 9110, 13.1.2 requires: a proxy that compresses responses makes tags weak. */
 const matches = (condition: string | undefined, etag: string) =>
   condition?.split(',').some(tag => ['*', etag].includes(tag.trim().replace(/^W\//, ''))) === true
 
-/** Serves the files of a folder, which is read once, and by name only: no path leads anywhere else. */
+/** Serves the files of a folder. They are read once and found by name only, so no path leads outside the folder. */
 async function serveFolder(folder: URL): Promise<RouteHandlerMethod> {
   const files = new Map<unknown, RouteHandlerMethod>()
   for (const name of await readdir(folder)) {

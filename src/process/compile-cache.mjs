@@ -1,15 +1,15 @@
 /**
- * Loaded before the service (`npm start`): modules are compiled once, and from then on read as they were compiled. That makes the
- * start shorter, and what strips the types is not even loaded. JavaScript, for that has to be so from the first module on.
+ * Caches compiled modules, so that the service starts faster and does not even load what strips the types. `npm start`
+ * loads this first; it is JavaScript so that no module is compiled before the cache is enabled.
  */
 import { enableCompileCache, flushCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
-/** When everything is loaded that is loaded at the start, in milliseconds. */
+/** Milliseconds after which everything needed at start is loaded. */
 const SETTLED = 10_000
 
-// Where the folder cannot be written nothing is cached, and all else is the same.
+// If the folder is not writable, nothing is cached and everything else works as usual.
 enableCompileCache(fileURLToPath(new URL('../../node_modules/.cache/compile', import.meta.url)))
 setTimeout(flushCompileCache, SETTLED).unref()
-// After that, for it is one of those modules.
+// Afterwards, because it should be cached as well.
 await import('./early-signals.ts')

@@ -1,16 +1,16 @@
 /**
- * Loaded before the service (`npm start`): loading takes half a second, and a signal in it would end the process with 143,
- * as if it had failed. There is nothing to finish yet, so it ends at once.
+ * Ends the process with 0 on a signal while the service is loading, which takes half a second (`npm start` loads this
+ * first). Node's default exit code, 143, would report a failure, but there is nothing to finish yet.
  */
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const
 
-/** Whoever has started this process. */
+/** The process that started this one. */
 export const parent = process.ppid
 
 const exit = () => process.exit(0)
 for (const signal of SIGNALS) process.on(signal, exit)
 
-/** Leaves signals to `listener` from now on. */
+/** Calls `listener` on signals from now on. */
 export function takeSignals(listener: (signal: NodeJS.Signals) => void): void {
   for (const signal of SIGNALS) process.on(signal, listener).off(signal, exit)
 }

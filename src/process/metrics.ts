@@ -1,4 +1,4 @@
-/** Metrics for Prometheus, on a port of their own: they are for operators and not for callers. */
+/** Metrics for Prometheus, on a separate port: they are for operators, not for clients. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -7,29 +7,29 @@ import type { Logger } from 'pino'
 import type { PoolUsage } from '../database/store.ts'
 import type { CloseReason } from '../http/connections.ts'
 
-/** Seconds; from a read out of memory to what a timeout ends. */
+/** Seconds; from a read from memory to a request that times out. */
 const DURATIONS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-/** Seconds; from a job that finds nothing to do to one that catches up after long. */
+/** Seconds; from a job with nothing to do to one that catches up after a long time. */
 const JOB_DURATIONS = [0.01, 0.1, 1, 10, 60, 600]
 
 export interface Metrics {
-  /** A request was answered; `operationId` is undefined for what is none of the contract's operations. */
+  /** A response was sent; `operationId` is undefined if the request matched no operation of the contract. */
   answered(operationId: string | undefined, status: number, seconds: number): void
-  /** The database failed with this SQLSTATE or driver's code. */
+  /** The database failed with this SQLSTATE or error code of the driver. */
   databaseFailed(code: string): void
-  /** A connection was closed for one of the bounds on what connections may hold. */
+  /** A connection was closed to enforce the limits on connections. */
   connectionClosed(reason: CloseReason): void
-  /** A run of a job in the background has ended. */
+  /** A run of a background job has ended. */
   jobFinished(job: string, outcome: 'succeeded' | 'failed', seconds: number): void
-  /** Serves `/metrics`, until the process ends; returns the URL. */
+  /** Serves `/metrics` until the process ends; returns the URL. */
   listen(host: string, port: number): Promise<string>
 }
 
-/** @param poolUsage what the connections to the database are doing; undefined where there is no pool */
+/** @param poolUsage the state of the database connections; undefined if there is no pool */
 export function createMetrics(poolUsage: (() => PoolUsage) | undefined, log: Logger): Metrics {
   const registry = new Registry()
-  // The process: memory, CPU, event loop, garbage collection.
+  // Metrics of the process: memory, CPU, event loop, garbage collection.
   collectDefaultMetrics({ register: registry })
   const requests = new Histogram({
     name: 'http_request_duration_seconds',
@@ -96,12 +96,12 @@ export function createMetrics(poolUsage: (() => PoolUsage) | undefined, log: Log
           const text = await registry.metrics()
           response.writeHead(200, { 'content-type': registry.contentType }).end(text)
         } catch (error) {
-          // Nobody awaits this function: what it rejects with would end the process.
-          log.error({ err: error }, 'the metrics cannot be collected')
+          // Nothing awaits this function: a rejection would end the process.
+          log.error({ err: error }, 'collecting metrics failed')
           response.writeHead(500).end()
         }
       })
-      // Scrapes alone must not keep a process alive.
+      // This server alone must not keep the process alive.
       server.unref().listen(port, host)
       await once(server, 'listening')
       const { address, family, port: taken } = server.address() as AddressInfo

@@ -1,6 +1,7 @@
+/** Errors that keep the service from starting. */
 import { inspect } from 'node:util'
 
-/** Why the service cannot start, as a sentence for the operator; printed as that sentence alone, without a stack. */
+/** Tells the operator in a sentence why the service cannot start; printed without a stack. */
 export class StartError extends Error {
   [inspect.custom](): string {
     return this.message

@@ -11,12 +11,7 @@ import { environment, startProcess, untilHealthy } from '../../scripts/support/p
 import { client, ownDatabase, randomUser, silent, startService, type Test } from '../../scripts/support/service.ts'
 import { conversation, openConnection } from '../../scripts/support/socket.ts'
 import type { Database } from '../../src/database/open.ts'
-import {
-  type CloseReason,
-  defaultMaxConnections,
-  readOpenFilesLimit,
-  watchConnections,
-} from '../../src/http/connections.ts'
+import { type CloseReason, watchConnections } from '../../src/http/connections.ts'
 import type { Metrics } from '../../src/process/metrics.ts'
 import { bearer, secret } from '../support/issuer.ts'
 
@@ -139,7 +134,7 @@ t.test('a response that nobody reads costs its connection', async t => {
   t.same(closed, ['unread'])
   // The sweep that closes connections logs them.
   await call('GET', '/health/live')
-  t.same(warnings, [[{ unread: 1 }, 'connections were closed']])
+  t.same(warnings, [[{ unread: 1 }, 'connections closed to enforce limits']])
 })
 
 t.test('nor does reading a little now and then keep it', async t => {
@@ -360,7 +355,10 @@ t.test('a process with few files serves others while connections are exhausted',
   const median = durations.toSorted((a, b) => a - b)[durations.length >> 1] as number
   t.ok(median < 100, `liveness took ${median} ms`)
   t.equal(running.child.exitCode, null)
-  t.match(await running.logged(line => Number(line.room) > 0), { level: 40, msg: 'connections were closed' })
+  t.match(await running.logged(line => Number(line.room) > 0), {
+    level: 40,
+    msg: 'connections closed to enforce limits',
+  })
   t.ok(running.log.some(line => line.unanswered === 1))
   t.notMatch(JSON.stringify(running.log), /EMFILE/)
   t.notOk(running.log.slice(before).some(({ level, status }) => level >= 50 || Number(status) >= 500))
@@ -371,7 +369,7 @@ t.test('an accept that fails is logged and ends nothing', async t => {
   const logger = Object.assign(Object.create(silent), { error: (line: unknown) => errors.push(line) })
   const server = createServer()
   t.teardown(() => server.close())
-  watchConnections(server, { most: 1, responseTimeout: 1000, unsentBytes: 1 }, logger, () => undefined)
+  watchConnections(server, { maxConnections: 1, responseTimeout: 1000, maxUnsentBytes: 1 }, logger, () => undefined)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const err = new Error('accept ENFILE')
@@ -399,20 +397,4 @@ t.test('a user’s large bodies that do not end take no more than a share, and o
   t.equal((await batch(other)).status, 200)
   for (const socket of sockets.slice(0, 2)) socket.destroy()
   await until(user, 200)
-})
-
-t.test('the number of connections leaves files for the rest', async t => {
-  t.equal(defaultMaxConnections(10, 1000), 690)
-  t.equal(defaultMaxConnections(10, 100), 50, 'half, where there are few')
-  t.equal(defaultMaxConnections(10, 1_000_000), 10_000)
-  t.ok(defaultMaxConnections(10) > 0)
-
-  const folder = t.testdir({
-    limits:
-      'Limit Soft Hard Units\nMax processes 5 5 processes\nMax open files            1000       2000       files\n',
-    unlimited: 'Max open files            unlimited       unlimited       files\n',
-  })
-  t.equal(readOpenFilesLimit(`${folder}/limits`), 1000)
-  t.ok(readOpenFilesLimit(`${folder}/unlimited`) >= 20_000)
-  t.equal(readOpenFilesLimit(`${folder}/missing`), 1024)
 })

@@ -182,7 +182,10 @@ t.test('a problem that was found out with the help of the database is none of th
   await using service = await start()
   const { database } = service
   const failures: string[] = []
-  const connections = { whenWritten: (_response: unknown, done: () => void) => done(), hurry: () => undefined }
+  const connections = {
+    whenWritten: (_response: unknown, done: () => void) => done(),
+    shortenDeadline: () => undefined,
+  }
   const useDatabase = createDatabaseAccess(database, 1, connections, silent, code => failures.push(code))
   const problem = new Problem('idempotency_key_reused', '')
   await t.rejects(

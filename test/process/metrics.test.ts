@@ -108,7 +108,7 @@ t.test('a scrape that fails is 500 and one line in the log, and the next one may
   const failed = await scrape()
   t.equal(failed.status, 500)
   t.equal(await failed.text(), '', 'what went wrong is for the log')
-  t.match(log, [{ level: 50, msg: 'the metrics cannot be collected', err: { message: 'on purpose' } }])
+  t.match(log, [{ level: 50, msg: 'collecting metrics failed', err: { message: 'on purpose' } }])
   fails = false
   const succeeded = await scrape()
   t.equal(succeeded.status, 200)
