@@ -11,7 +11,7 @@ import { refuseOtherMethods } from './methods.ts'
 /** Where the interactive reference is served. */
 export const DOCS_PATH = '/docs'
 
-/** What pages of the reference may load: their own files, images in their style sheet, and styles set by their script. */
+/** What the reference's pages may load: their own files, images in their style sheet, styles that their script sets. */
 const PAGE_POLICY = {
   'default-src': "'self'",
   'style-src': "'self' 'unsafe-inline'",
