@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- --rounds 3 --seconds 5]`: compares the service with its peers, which take turns on the same
  * data under the same load. The floor is hand-written Fastify with raw SQL; the usual way is openapi-backend's own
- * router with Kysely on a pool, and the plain way is the same without revisions. Absolute numbers depend on the machine;
+ * router with Kysely on a pool; the plain way is the same without revisions. Absolute numbers depend on the machine, so
  * compare the ratios.
  * It uses a throw-away PostgreSQL, or the one of BENCH_DATABASE_URL, whose database must be empty.
  *

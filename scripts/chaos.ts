@@ -1,7 +1,7 @@
 /**
- * `npm run chaos [-- --seconds 120] [--seed N] [--control NAME]`: ten workers on twenty tasks,
- * one client that follows the changes, two servers, one PostgreSQL, and random faults. Fails if the history of a task is
- * not linearizable, an acknowledged write is lost, a retried request was executed twice, a task exists twice, or the
+ * `npm run chaos [-- --seconds 120] [--seed N] [--control NAME]`: ten workers on twenty tasks, one
+ * client that follows the changes, two servers, one PostgreSQL, and random faults. Fails if the history of a task is not
+ * linearizable, an acknowledged write is lost, a retried request was executed twice, a task exists twice, or the
  * follower's tasks differ from the service's. A control causes such a failure on purpose and succeeds if it is found.
  */
 import { randomInt, randomUUID } from 'node:crypto'
@@ -33,9 +33,10 @@ const controls: Record<string, string | undefined> = {
   'ack-before-commit': undefined,
   'blind-write': undefined,
   'forget-keys': undefined,
-  'drop-row':
-    'delete from task where id = (select id from task where user_id = $1 and deleted_at is null order by random() limit 1)',
-  'double-row': `insert into task select user_id, gen_random_uuid(), title, description, completed, completed_at, created_at, updated_at, revision
+  'drop-row': `delete from task where id =
+      (select id from task where user_id = $1 and deleted_at is null order by random() limit 1)`,
+  'double-row': `insert into task
+      select user_id, gen_random_uuid(), title, description, completed, completed_at, created_at, updated_at, revision
       from task where user_id = $1 and deleted_at is null order by random() limit 1`,
 }
 
@@ -127,9 +128,8 @@ async function injectFaults(
     injected[name] = (injected[name] ?? 0) + 1
     if (sabotage !== undefined) await execute(targets.cluster.url, { text: sabotage, values: [user] })
     if (performance.now() > progress) {
-      console.log(
-        `${Math.max(0, Math.round((end - performance.now()) / 1000))} s left, ${count.operations} operations, ${count.unknown} unknown`,
-      )
+      const left = Math.max(0, Math.round((end - performance.now()) / 1000))
+      console.log(`${left} s left, ${count.operations} operations, ${count.unknown} unknown`)
       progress += PROGRESS_INTERVAL
     }
   }

@@ -1,4 +1,4 @@
-// Comes before everything else, on any Node: says which one is needed instead of failing on TypeScript.
+// Runs first, on any Node: reports which version is required instead of failing on TypeScript.
 import { readFileSync } from 'node:fs'
 
 const { engines } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))

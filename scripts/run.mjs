@@ -1,6 +1,6 @@
 /**
- * `node scripts/run.mjs <file> [arguments]`: runs a TypeScript file of the project, or says which Node is needed instead of failing on
- * its syntax. JavaScript that any Node reads.
+ * `node scripts/run.mjs <file> [arguments]`: runs a TypeScript file of the project. On an unsupported Node, reports
+ * which version is required instead of failing on the syntax; therefore this file is JavaScript that any Node can read.
  */
 import { fileURLToPath } from 'node:url'
 import './require-node.mjs'

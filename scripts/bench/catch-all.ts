@@ -1,6 +1,6 @@
 /**
- * What usual.ts and plain.ts have in common: every request through one route into openapi-backend's own router and
- * validation, Kysely on a pool of pg, reads. They differ in how they write.
+ * What usual.ts and plain.ts share: one route that passes every request to openapi-backend's own router and validation,
+ * Kysely on a pg pool, and the reads. They differ in how they write.
  */
 import { readFile } from 'node:fs/promises'
 import Fastify, { type FastifyReply } from 'fastify'

@@ -21,7 +21,7 @@ const OWNER = 'owner'
 const OTHERS = 20
 
 const REQUESTS_PER_ROUND = 100
-/** How many of the user's tasks are requested, evenly spread; the same number in both, so that caches help both alike. */
+/** How many of the user's tasks are requested, evenly spread: the same number in both, so caches help both alike. */
 const REQUESTED = FEW
 const BATCH = 20
 const PAGE = 50

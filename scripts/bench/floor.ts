@@ -1,6 +1,6 @@
 /**
  * The floor: what Fastify and PostgreSQL can do with nothing between them. Hand-written routes, named statements on two
- * pipelined connections, values as PostgreSQL sends them; no contract, no validation, no errors. It listens on PORT.
+ * pipelined connections, values as PostgreSQL sends them; no contract, no validation, no error handling.
  */
 import { randomUUID } from 'node:crypto'
 import Fastify from 'fastify'

@@ -1,4 +1,4 @@
-/** What is asked of a server, and how fast it answers. */
+/** The load on a server, and how fast it responds. */
 import autocannon from 'autocannon'
 
 export const USERS = 500
@@ -6,7 +6,7 @@ export const TASKS_EACH = 50
 export const CONNECTIONS = 32
 
 export interface Measurement {
-  /** Requests a second. */
+  /** Requests per second. */
   rate: number
   /** Milliseconds. */
   p50: number
@@ -17,7 +17,7 @@ export interface Measurement {
 export const operations = ['get', 'list', 'create', 'toggle'] as const
 export type Operation = (typeof operations)[number]
 
-/** User and task by number: the data are made by SQL, so that every id is known here. */
+/** Users and tasks by number: the data are created by SQL, so every id is known here. */
 export const userOf = (number: number): string => `bench-${number}`
 export const taskOf = (number: number): string => `00000000-0000-7000-8000-${number.toString(16).padStart(12, '0')}`
 
@@ -39,7 +39,7 @@ function request(operation: Operation): {
     case 'list':
       return { user, method: 'GET', path: tasks }
     case 'create':
-      // Others than those that are listed, whose number has to stay the same.
+      // For users who are not listed, because the length of lists must not change.
       return {
         user,
         method: 'POST',
@@ -51,7 +51,7 @@ function request(operation: Operation): {
   }
 }
 
-/** How many different requests each connection sends, one after another and again: made beforehand, for that costs more than sending. */
+/** How many different requests each connection sends in rotation. Built beforehand, which costs more than sending. */
 const REQUESTS_EACH = 200
 
 const requests = (operation: Operation, tokens: Map<string, string> | undefined) =>
@@ -66,8 +66,8 @@ const requests = (operation: Operation, tokens: Map<string, string> | undefined)
   })
 
 /**
- * @param tokens by user, where requests need one
- * @throws where anything but success was answered: errors are fast
+ * @param tokens by user, if requests need one
+ * @throws if any response is an error, because errors are fast
  */
 export async function measure(
   origin: string,

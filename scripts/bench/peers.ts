@@ -106,7 +106,7 @@ async function take({ byName, postmaster }: Servers, { url, rounds, seconds, sig
   return samples
 }
 
-/** Creates the data in an existing schema; returns the process id of the database server, if it runs on this machine. */
+/** Creates the data in an existing schema; returns the database server's process id if it runs on this machine. */
 export async function seed(url: string): Promise<number | undefined> {
   await using client = await connect(url)
   const users = Array.from({ length: USERS }, (_, number) => userOf(number))

@@ -1,6 +1,6 @@
 /**
- * The usual way to do less: each write is one plain statement, and every task stays at its first revision. So there is
- * nothing that ETags or the change feed could be made of.
+ * The plain way, which does less: each write is one statement, and every task keeps its first revision, so ETags and a
+ * change feed are impossible.
  */
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'

@@ -108,8 +108,9 @@ async function load(url: string, size: Size, signal: AbortSignal): Promise<void>
   const own = `from generate_series(${size.tasks - size.own}, ${size.tasks - 1}) as n`
   const insert = (user: string, revision: string, from: string) => `
     insert into task (user_id, id, title, description, completed, completed_at, created_at, updated_at, revision)
-    select ${user}, ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, md5(n::text), 'Two cartons, the unsweetened kind.',
-      n % 3 = 0, case when n % 3 = 0 then now() end, now() - n * interval '1 second', now() - n * interval '1 second', ${revision} ${from}`
+    select ${user}, ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, md5(n::text),
+      'Two cartons, the unsweetened kind.', n % 3 = 0, case when n % 3 = 0 then now() end, now() - n * interval '1 second',
+      now() - n * interval '1 second', ${revision} ${from}`
   await step('everybody’s', insert(`'${EVERYBODY}-' || n % ${users}`, `n / ${users} + 1`, from))
   await step('one user’s own', insert(`'${MILLIONAIRE}'`, `n - ${size.tasks - size.own} + 1`, own))
   await step(

@@ -1,6 +1,6 @@
 /**
- * The usual way to do what the service does: each write takes its user's next revision, and so is a transaction of two
- * statements. With BEGIN and COMMIT these are four round trips, during which nobody else has the connection.
+ * The usual way to do what the service does: each write takes its user's next revision, so it is a transaction of two
+ * statements. With BEGIN and COMMIT that makes four round trips, during which the connection is not free for others.
  */
 import { randomUUID } from 'node:crypto'
 import { sql, type Transaction } from 'kysely'

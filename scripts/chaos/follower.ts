@@ -1,4 +1,4 @@
-/** A client that follows the change feed, and in the end has to have exactly what the service has. */
+/** A client that follows the change feed and must end up with exactly the service's tasks. */
 import type { History, Stored } from './history.ts'
 import { backOff, type Requests } from './requests.ts'
 
@@ -11,7 +11,7 @@ interface Change {
 export interface Follower {
   /** Follows until `signal` aborts. */
   follow(signal: AbortSignal): Promise<void>
-  /** Learns the rest, and compares with all live tasks. */
+  /** Fetches the rest and compares with all live tasks. */
   finish(live: Stored[]): Promise<void>
 }
 
@@ -21,7 +21,7 @@ export function createFollower(requests: Requests, history: History, user: strin
   let token: string | undefined
   let last = 0
 
-  /** Takes one page; false where nothing more is to be had at the moment. */
+  /** Fetches one page; returns whether there may be more. */
   async function pull(): Promise<boolean> {
     const start = performance.now()
     const query = new URLSearchParams({ limit: '7', ...(token !== undefined && { since: token }) })
@@ -31,7 +31,7 @@ export function createFollower(requests: Requests, history: History, user: strin
       return true
     }
     if (answer.status !== 200) {
-      findings.push(`changes were answered ${answer.status}: ${JSON.stringify(answer.body)}`)
+      findings.push(`changes returned ${answer.status}: ${JSON.stringify(answer.body)}`)
       return false
     }
     for (const { id, revision, task } of answer.body.data as Change[]) {
@@ -56,7 +56,7 @@ export function createFollower(requests: Requests, history: History, user: strin
       const ids = new Set([...known.keys(), ...live.map(({ id }) => id)])
       for (const id of ids) {
         const [here, there] = [known.get(id), live.find(task => task.id === id)].map(task => JSON.stringify(task))
-        if (here !== there) findings.push(`the follower has ${here}, and the service ${there}`)
+        if (here !== there) findings.push(`the follower has ${here}, the service has ${there}`)
       }
     },
   }

@@ -1,26 +1,26 @@
-/** What the workers were answered, for the checker, and what is wrong at first sight. */
+/** Records the workers' operations for the checker, and findings that need no checker. */
 import type { Operation } from './checker.ts'
 import type { Call, Content, Outcome } from './model.ts'
 
-/** For how many milliseconds a write of unknown outcome may still happen: longer than any statement lives. */
+/** Milliseconds within which a write of unknown outcome may still take effect: longer than any statement runs. */
 const UNKNOWN_LIFETIME = 10_000
 
-/** A task as the service tells it. */
+/** A task as the service returns it. */
 export interface Stored extends Content {
   id: string
   revision: number
 }
 
 export interface History {
-  /** By the task's id. */
+  /** By task id. */
   operations: Map<string, Operation[]>
-  /** What no history is needed to see. */
+  /** Faults that are visible without the whole history. */
   findings: string[]
   count: { operations: number; unknown: number }
-  /** The outcome that shows this task; finds a revision that is given twice. */
+  /** Returns the outcome that contains this task; reports a revision that was assigned twice. */
   see(status: 200 | 201, task: Stored): Outcome
   record(id: string, call: Call, outcome: Outcome, start: number): void
-  /** From now on nothing that is unknown can still happen. */
+  /** Declares that no operation of unknown outcome can take effect any more. */
   closeUnknown(): void
 }
 
@@ -33,12 +33,13 @@ export function createHistory(): History {
     operations,
     findings,
     count,
-    // A revision is the number of one write of the user: whoever sees it again sees the same task in the same state.
+    // A revision belongs to a single write of the user, so it always comes with the same task in the same state.
     see(status, { id, title, description, completed, revision }) {
       const content = { title, description, completed }
       const seen = `${id} ${JSON.stringify(content)}`
       const before = revisions.get(revision)
-      if (before !== undefined && before !== seen) findings.push(`revision ${revision} is of ${before} and of ${seen}`)
+      if (before !== undefined && before !== seen)
+        findings.push(`revision ${revision} was assigned to ${before} and to ${seen}`)
       revisions.set(revision, seen)
       return { status, content, revision }
     },
@@ -46,7 +47,7 @@ export function createHistory(): History {
       count.operations += 1
       const end = performance.now()
       if (outcome === undefined) count.unknown += 1
-      // A read that was not answered says nothing.
+      // A read without a response proves nothing.
       if (outcome === undefined && call.kind === 'read') return
       const history = operations.get(id) ?? []
       history.push({ call, outcome, start, end: outcome === undefined ? end + UNKNOWN_LIFETIME : end })

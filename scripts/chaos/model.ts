@@ -1,10 +1,10 @@
-/** One task as a caller may see it, and what each operation does to it: the specification that histories are checked against. */
+/** The specification that histories are checked against: the states of one task, and what each operation does to it. */
 
 export interface State {
-  /** What it is, or was before it was deleted; null for one that was never created. */
+  /** The current content, or that before deletion; null if the task was never created. */
   content: Content | null
   deleted: boolean
-  /** Undefined where nobody was told: the answer to the write was lost, or has none. */
+  /** Undefined if unknown: the response to the write was lost, or contains none. */
   revision?: number | undefined
 }
 
@@ -23,11 +23,11 @@ export type Call = (
   | { kind: 'delete' }
   | { kind: 'restore' }
 ) & {
-  /** The revision that it is meant for, as If-Match has it. */
+  /** The revision that it applies to, as in If-Match. */
   only?: number
 }
 
-/** What was answered: a task, or the status where there is none to see; undefined where nobody knows. */
+/** What was returned: a task, or a status without one; undefined if unknown. */
 export type Outcome =
   | { status: 200 | 201; content: Content; revision?: number }
   | { status: 204 | 404 | 409 | 412 }
@@ -36,8 +36,8 @@ export type Outcome =
 export const nothing: State = { content: null, deleted: false }
 
 /**
- * The state after `call` in `state`, or undefined where that would not have been answered with `outcome`. A call of unknown
- * outcome is taken to have done its work: that it may have done nothing is the checker's to try.
+ * The state after `call` in `state`, or undefined if `outcome` is impossible. A call of unknown outcome is assumed to
+ * have taken effect; the checker considers the other case.
  */
 export function apply(state: State, call: Call, outcome: Outcome): State | undefined {
   const { content, deleted } = state
@@ -47,7 +47,7 @@ export function apply(state: State, call: Call, outcome: Outcome): State | undef
   }
   if (content === null || (deleted && call.kind !== 'restore')) return unchanged(404)
   if (call.only !== undefined && state.revision !== undefined && call.only !== state.revision) return unchanged(412)
-  // It is not known at which revision the task is: at another one, then.
+  // The task's revision is unknown; evidently it is another one.
   if (outcome?.status === 412) return call.only !== undefined && state.revision === undefined ? state : undefined
   switch (call.kind) {
     case 'read':
@@ -65,7 +65,7 @@ export function apply(state: State, call: Call, outcome: Outcome): State | undef
   }
 }
 
-/** `after`, with the revision that was answered: a greater one where something has changed, and else the same. */
+/** `after` with the returned revision, which must be greater if something changed and otherwise the same. */
 function change(before: State, after: State, outcome: Outcome, status: 200 | 201): State | undefined {
   const { content, deleted } = after
   const isSame = same(before.content, content) && before.deleted === deleted

@@ -1,6 +1,6 @@
-/** Random numbers from a seed, so that a run's choices can be repeated. */
+/** Random numbers from a seed, so that a run's choices can be reproduced. */
 export interface Random {
-  /** From 0 up to, and without, `limit`. */
+  /** An integer from 0 to `limit - 1`. */
   below(limit: number): number
   pick<T>(choices: readonly T[]): T
 }

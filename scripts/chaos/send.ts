@@ -1,8 +1,8 @@
-/** One request to one of the servers, and what its answer says of the service. */
+/** Sends one request to any of the servers and reports impossible responses. */
 
 export interface Answer {
   status: number
-  // biome-ignore lint/suspicious/noExplicitAny: what came over the wire; what is wrong with it becomes a finding
+  // biome-ignore lint/suspicious/noExplicitAny: as received; whatever is wrong with it becomes a finding
   body: any
 }
 
@@ -13,12 +13,12 @@ export interface Request {
   headers?: Record<string, string>
 }
 
-/** Sends a request once; undefined where nobody knows what became of it. */
+/** Sends a request once; undefined if its outcome is unknown. */
 export type Send = (request: Request) => Promise<Answer | undefined>
 
 /**
- * @param origins of the servers now
- * @param findings gets what no server may answer
+ * @param origins returns the current servers
+ * @param findings receives responses that no server may send
  */
 export function createSend(origins: () => string[], findings: string[]): Send {
   return async ({ method, path, body, headers }) => {
@@ -31,9 +31,8 @@ export function createSend(origins: () => string[], findings: string[]): Send {
     })
       .then(async answer => ({ status: answer.status, text: await answer.text() }))
       .catch(({ cause }: { cause?: Error }) => {
-        // Whatever else it is, the request was refused or reset, or cut in the middle of the answer.
-        if (cause?.name === 'HTTPParserError')
-          findings.push(`${method}: what was answered is not HTTP: ${cause.message}`)
+        // Any other error means that the connection was refused, reset or cut in the middle of the response.
+        if (cause?.name === 'HTTPParserError') findings.push(`${method}: the response is not HTTP: ${cause.message}`)
         return undefined
       })
     if (response === undefined) return undefined
@@ -42,7 +41,7 @@ export function createSend(origins: () => string[], findings: string[]): Send {
       const answer = { status, body: text === '' ? undefined : JSON.parse(text) }
       return status === 503 ? undefined : answer
     } catch {
-      findings.push(`${method} was answered ${status} with what is not JSON: ${text}`)
+      findings.push(`${method} returned ${status} with invalid JSON: ${text}`)
       return undefined
     }
   }

@@ -1,4 +1,4 @@
-/** Workers that create, read, change, delete, restore and list tasks, singly and in batches, and what they were answered. */
+/** Workers that create, read, change, delete, restore and list tasks, singly and in batches, and record outcomes. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { History, Stored } from './history.ts'
@@ -23,7 +23,7 @@ const KINDS = [
   'batch',
 ] as const
 
-/** How often a read in the end is tried, each a second or two after the one before. */
+/** Attempts at each final read, a second or two apart. */
 const LAST_ATTEMPTS = 10
 
 export interface Workload {
@@ -33,15 +33,15 @@ export interface Workload {
   readAll(): Promise<Stored[]>
 }
 
-/** Positive controls: they make the client lie, so that the checker has something to find. */
+/** Positive controls: the client lies, so that the checker has something to find. */
 export interface Lies {
-  /** Whether to claim that this write was done, and not to send it. */
+  /** Whether to record this write as successful without sending it. */
   claims(call: Call): boolean
-  /** Whether to leave conditions out of the requests. */
+  /** Whether to omit conditions from requests. */
   isBlind: boolean
 }
 
-/** @param slots how many tasks are worked on at the same time */
+/** @param slots number of tasks that the workers share */
 export function createWorkload(
   requests: Requests,
   history: History,
@@ -51,11 +51,11 @@ export function createWorkload(
 ): Workload {
   const tasksPath = `/api/${user}/tasks`
   const { findings } = history
-  /** A deleted task's id stays taken: sooner or later its slot gets a new one. */
+  /** The id in each slot. The id of a deleted task stays taken, so the slot gets a new one sooner or later. */
   const current = Array.from({ length: slots }, () => randomUUID() as string)
-  /** Those that somebody has tried to create; a list may have looked for others. */
+  /** Ids that a worker has tried to create; a list may look for others. */
   const attempted = new Set<string>()
-  /** Those whose creation is under way or was answered. */
+  /** Ids whose creation is in progress or has a response. */
   const created = new Set<string>()
   /** The revision at which each task was last seen, for conditions. */
   const revisions = new Map<string, number>()
@@ -75,7 +75,7 @@ export function createWorkload(
       return history.see(status, body)
     }
     if (status === 204 || status === 404 || status === 409 || status === 412) return { status }
-    findings.push(`${what} was answered ${status}: ${JSON.stringify(body)}`)
+    findings.push(`${what} returned ${status}: ${JSON.stringify(body)}`)
     return undefined
   }
 
@@ -100,12 +100,12 @@ export function createWorkload(
     }
   }
 
-  /** With a key half of the time: then it is repeated until its outcome is known. */
+  /** Sends half of the writes with a key; these are retried until their outcome is known. */
   async function perform(random: Random, id: string, call: Call, signal: AbortSignal): Promise<Outcome> {
     const start = performance.now()
     const request = toRequest(id, call)
     const isKeyed = call.kind !== 'read' && random.below(2) === 0
-    const answer = () => (isKeyed ? requests.sendUntilAnswered(request, signal) : requests.send(request))
+    const answer = () => (isKeyed ? requests.sendUntilResponse(request, signal) : requests.send(request))
     const outcome = lies.claims(call) ? claim(call) : toOutcome(id, call.kind, await answer())
     history.record(id, call, outcome, start)
     return outcome
@@ -122,20 +122,20 @@ export function createWorkload(
 
   async function list(): Promise<Stored[] | undefined> {
     const start = performance.now()
-    // The slots as they are now: an id that comes into one later may be listed or not.
+    // A copy, because a slot may get a new id meanwhile, which may or may not be listed.
     const asked = [...current]
     const answer = await requests.send({ method: 'GET', path: `${tasksPath}?limit=200` })
     if (answer === undefined) return undefined
     if (answer.status !== 200) {
-      findings.push(`list was answered ${answer.status}`)
+      findings.push(`list returned ${answer.status}`)
       return []
     }
     const listed = answer.body.data as Stored[]
     const ids = listed.map(({ id }) => id)
-    if (new Set(ids).size !== ids.length) findings.push(`a list has an id twice: ${ids.join(' ')}`)
+    if (new Set(ids).size !== ids.length) findings.push(`a list contains an id twice: ${ids.join(' ')}`)
     for (const stored of listed) {
       if (attempted.has(stored.id)) continue
-      findings.push(`a list has a task that nobody created: ${stored.id} ${stored.title}`)
+      findings.push(`a list contains a task that nobody created: ${stored.id} ${stored.title}`)
     }
     for (const id of asked) {
       const stored = listed.find(task => task.id === id)
@@ -144,7 +144,7 @@ export function createWorkload(
     return listed
   }
 
-  /** Toggles two or three tasks at once, all or none; false where nobody knows. */
+  /** Toggles up to three tasks at once, all or none; returns false if the outcome is unknown. */
   async function toggleSome(random: Random, signal: AbortSignal): Promise<boolean> {
     const ids = new Set(Array.from({ length: 3 }, () => current[random.below(slots)] as string))
     const calls = [...ids].map(id => ({ id, call: { kind: 'toggle', ...condition(random, id) } satisfies Call }))
@@ -155,9 +155,9 @@ export function createWorkload(
     }))
     const start = performance.now()
     const request = { method: 'POST', path: `${tasksPath}/batch`, body: { items } }
-    const answer = await (random.below(2) === 0 ? requests.sendUntilAnswered(request, signal) : requests.send(request))
+    const answer = await (random.below(2) === 0 ? requests.sendUntilResponse(request, signal) : requests.send(request))
     for (const [index, { id, call }] of calls.entries()) {
-      // Of a batch that failed nothing has happened but to the item that it names.
+      // A failed batch reports the outcome of the item that failed; the others did not happen.
       if (answer !== undefined && answer.status !== 200 && answer.body.index !== index) continue
       const own = answer?.status === 200 ? { ...answer, body: answer.body.data[index].task } : answer
       history.record(id, call, toOutcome(id, 'batch', own), start)
@@ -165,8 +165,8 @@ export function createWorkload(
     return answer !== undefined
   }
 
-  /** The last fault may have left connections that are not yet known to be lost. */
-  async function inTheEnd<Result>(attempt: () => Promise<Result | undefined>): Promise<Result | undefined> {
+  /** Retries: the last fault may have left dead connections that the servers still believe in. */
+  async function withRetries<Result>(attempt: () => Promise<Result | undefined>): Promise<Result | undefined> {
     for (let attempts = 1; attempts < LAST_ATTEMPTS; attempts++) {
       const result = await attempt()
       if (result !== undefined) return result
@@ -184,12 +184,12 @@ export function createWorkload(
       attempted.add(id)
       created.add(id)
       const outcome = await perform(random, id, { kind: 'create', content: newContent(random) }, signal)
-      // As a client would: the same id again, which must not make a second task.
+      // Retries with the same id, as a client would; this must not create a second task.
       if (outcome === undefined) created.delete(id)
       return outcome !== undefined
     }
     if (kind === 'batch') return toggleSome(random, signal)
-    // Deletions end most histories: they are rarer than the rest.
+    // Rarer than the rest, because they end most histories.
     if (kind === 'delete' && random.below(5) > 0) return true
     if (kind === 'delete' && random.below(2) > 0) current[slot] = randomUUID()
     const call: Call = { ...toCall(random, kind), ...(kind !== 'read' && condition(random, id)) }
@@ -210,16 +210,16 @@ export function createWorkload(
     },
     async readAll() {
       for (const id of history.operations.keys()) {
-        const outcome = await inTheEnd(async () => {
+        const outcome = await withRetries(async () => {
           const start = performance.now()
           const outcome = toOutcome(id, 'read', await requests.send(toRequest(id, { kind: 'read' })))
           history.record(id, { kind: 'read' }, outcome, start)
           return outcome
         })
-        if (outcome === undefined) findings.push(`${id} cannot be read in the end`)
+        if (outcome === undefined) findings.push(`${id} cannot be read at the end`)
       }
-      const listed = await inTheEnd(list)
-      if (listed === undefined) findings.push('the list cannot be read in the end')
+      const listed = await withRetries(list)
+      if (listed === undefined) findings.push('the list cannot be read at the end')
       return listed ?? []
     },
   }

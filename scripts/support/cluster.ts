@@ -12,7 +12,7 @@ const OLDEST_VERSION = OLDEST_SERVER / 10000
 export interface Cluster extends AsyncDisposable {
   /** Connection string of the superuser, for the database `postgres`. */
   url: string
-  /** Stops the server as `pg_ctl stop` does (`fast` cuts its connections, `immediate` is a crash) and starts it again. */
+  /** Stops the server like `pg_ctl stop` (`fast` cuts its connections, `immediate` is a crash) and starts it again. */
   restart(mode: 'fast' | 'immediate'): Promise<void>
   /** Suspends every process of the server, as if the machine hung, or resumes them. */
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void

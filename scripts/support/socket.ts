@@ -1,9 +1,9 @@
-/** HTTP by hand, for what no client library would send. */
+/** HTTP written by hand, for input that no client library would send. */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 
-/** Sends bytes to a local port and returns the one response, read until the server closes or the response is whole. */
+/** Sends bytes to a local port and returns the response, read until it is complete or the server closes. */
 export async function exchange(
   port: number,
   bytes: string,
@@ -13,9 +13,9 @@ export async function exchange(
   socket.write(bytes, 'latin1')
   let received = ''
   for await (const chunk of socket) {
-    // An interim response is not the answer yet.
+    // Interim responses do not count.
     received = `${received}${chunk}`.replace(/^HTTP\/1\.1 1\d\d .*\r\n\r\n/, '')
-    if (isWhole(received)) break
+    if (isComplete(received)) break
   }
   socket.destroy()
   const [head = '', ...rest] = received.split('\r\n\r\n')
@@ -24,7 +24,7 @@ export async function exchange(
   return { status: Number(statusLine.split(' ')[1]), headers, text: rest.join('\r\n\r\n') }
 }
 
-function isWhole(received: string): boolean {
+function isComplete(received: string): boolean {
   const [head = '', ...rest] = received.split('\r\n\r\n')
   const length = /^content-length: (\d+)$/im.exec(head)?.[1]
   return length !== undefined && Buffer.byteLength(rest.join('\r\n\r\n')) >= Number(length)
@@ -41,7 +41,7 @@ export async function conversation(port: number, bytes: string): Promise<string>
 /** Opens a connection to a local port that the other side may reset without harm. */
 export async function openConnection(port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1')
-  // Being closed or reset is what many tests bring about.
+  // Many tests cause it to be closed or reset.
   socket.on('error', () => undefined)
   await once(socket, 'connect')
   return socket

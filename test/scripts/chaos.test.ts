@@ -196,9 +196,9 @@ t.test('an answer that cannot be parsed is a finding, one that is lost or 503 is
     t.same(await get(lost), { answer: undefined, findings: [] }, JSON.stringify(lost))
   }
   for (const nonsense of [whole(200, '{'), whole(503, '<html>')]) {
-    t.match(await get(nonsense), { answer: undefined, findings: [/^GET was answered \d+ with what is not JSON: /] })
+    t.match(await get(nonsense), { answer: undefined, findings: [/^GET returned \d+ with invalid JSON: /] })
   }
   for (const nonsense of ['nonsense\r\n\r\n', 'HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}']) {
-    t.match(await get(nonsense), { answer: undefined, findings: [/^GET: what was answered is not HTTP: /] })
+    t.match(await get(nonsense), { answer: undefined, findings: [/^GET: the response is not HTTP: /] })
   }
 })

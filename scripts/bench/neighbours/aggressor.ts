@@ -1,6 +1,6 @@
 /**
- * The neighbour in `../neighbours.ts`. It runs in a worker thread, so that its work does not delay the clock of the user
- * who is measured. It keeps its pace whatever the responses are: a client that honours `Retry-After` is not the worst
+ * The neighbour in `../neighbours.ts`. It runs in a worker thread, so its work does not delay the clock of the measured
+ * user. It keeps its pace whatever the responses are: a client that honours `Retry-After` is not the worst
  * case.
  */
 import { once } from 'node:events'

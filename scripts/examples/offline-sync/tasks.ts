@@ -56,7 +56,10 @@ export async function openOfflineTasks({ user, file, ...connection }: Options) {
     },
     update: (id: string, changes: Write['changes']) => enqueue('update', id, changes),
     remove: (id: string) => enqueue('delete', id),
-    /** Sends the pending writes, then fetches changes. @throws Offline if the server is unavailable; call it again later */
+    /**
+     * Sends the pending writes, then fetches changes.
+     * @throws Offline if the server is unavailable; call it again later
+     */
     async sync(): Promise<void> {
       for (let write = state.outbox[0]; write !== undefined; write = state.outbox[0]) await push(write)
       await pull()
