@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Guard } from '../auth/guard.ts'
 import type { Quotas } from '../context.ts'
-import { loadContract, type Operation } from '../contract/load.ts'
+import { loadContract } from '../contract/load.ts'
 import type { Database } from '../database/open.ts'
 import { handlers } from '../handlers.ts'
 import type { Retention } from '../jobs/purge.ts'
@@ -12,7 +12,7 @@ import { type ConnectionLimits, limitConnections } from './connections.ts'
 import { allowOrigins } from './cors.ts'
 import { createDatabaseAccess } from './database-access.ts'
 import { registerDocuments } from './documents.ts'
-import { createErrorHandler, handleErrors } from './errors.ts'
+import { createErrorHandler, handleErrors } from './error-handler.ts'
 import { refuseUnsafeRequests } from './host.ts'
 import { supportAllMethods } from './methods.ts'
 import { refuseOverload } from './overload.ts'
@@ -23,12 +23,6 @@ import { createSecurityHeaders, setSecurityHeaders } from './security-headers.ts
 import { createServer, type ServerOptions } from './server.ts'
 import { announceShutdown } from './shutdown.ts'
 import { guardSocket } from './socket.ts'
-
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    operation?: Operation
-  }
-}
 
 export interface AppOptions extends ServerOptions, ConnectionLimits {
   database: Database

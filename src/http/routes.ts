@@ -1,12 +1,19 @@
 /** Contract -> Fastify: one route for each operation, and 405 for every other method of its path. */
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import type { Context } from '../context.ts'
-import type { Contract } from '../contract/load.ts'
+import type { Contract, Operation } from '../contract/load.ts'
 import { refuseOtherMethods } from './methods.ts'
 import { requireAcceptable } from './negotiation.ts'
 import { createRouteHandler, type Dependencies } from './operation.ts'
 import { limitUploads } from './uploads.ts'
 import { createUserQueues } from './user-queues.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What the route is for; undefined if it is none of the contract's operations. */
+    operation?: Operation
+  }
+}
 
 export function registerOperations(
   app: FastifyInstance,
