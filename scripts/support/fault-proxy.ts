@@ -35,11 +35,11 @@ type Deliver = (bytes: Uint8Array) => void
 type Upstream = (client: Socket, deliver: Deliver) => Deliver
 
 /**
- * Creates a proxy, closed at first, to the PostgreSQL of `config`. For a PGlite config the database is a new PGlite in
- * memory that speaks PostgreSQL's protocol: one session, however many connections there are.
+ * Creates a proxy, closed at first, to the PostgreSQL of `config`. For a PGlite config the database is a PGlite on
+ * that folder which speaks PostgreSQL's protocol: one session, however many connections there are.
  */
-export async function createFaultProxy({ databaseUrl }: DatabaseConfig): Promise<FaultProxy> {
-  const upstream = databaseUrl === undefined ? await pgliteUpstream() : postgresUpstream(databaseUrl)
+export async function createFaultProxy({ databaseUrl, dataDir }: DatabaseConfig): Promise<FaultProxy> {
+  const upstream = databaseUrl === undefined ? await pgliteUpstream(dataDir) : postgresUpstream(databaseUrl)
   const folder = await temporaryFolder()
   const sockets = new Set<Socket>()
   const silent = new Set<Socket>()
@@ -95,9 +95,9 @@ export async function createFaultProxy({ databaseUrl }: DatabaseConfig): Promise
   }
 }
 
-async function pgliteUpstream(): Promise<Upstream> {
-  const pglite = await PGlite.create()
-  // Done here because migrating needs two sessions.
+async function pgliteUpstream(dataDir: string): Promise<Upstream> {
+  const pglite = await PGlite.create(join(dataDir, 'pglite'))
+  // For a folder that is no copy of the template; the service cannot migrate, because that needs two sessions.
   await migrateUp(new Kysely({ dialect: new PGliteDialect({ pglite }) }))
   let pending = Promise.resolve()
   return (_client, deliver) => bytes => {

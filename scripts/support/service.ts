@@ -1,6 +1,7 @@
 /** Starts the service as production does, on a real database and a free port; every response is checked against the contract. */
 import { randomUUID } from 'node:crypto'
-import { cp, type DisposableTempDir, mkdtempDisposable } from 'node:fs/promises'
+import { cpSync, rmSync } from 'node:fs'
+import { type DisposableTempDir, mkdtempDisposable } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -62,9 +63,9 @@ export async function temporaryFolder(test?: Teardown): Promise<DisposableTempDi
 /** A database that is gone once it is disposed of, or as it was before. */
 export type HeldDatabase = DatabaseConfig & AsyncDisposable
 
-/** The database that all test files share on PostgreSQL; on PGlite a copy of the template. */
+/** The database that all test files share on PostgreSQL; on PGlite, services of a file use it one after another. */
 export async function sharedDatabase(): Promise<HeldDatabase> {
-  if (!onPostgres) return copyOfTemplate(10)
+  if (!onPostgres) return reusedCopy()
   const databaseUrl = process.env.TEST_DATABASE_URL
   return { databaseUrl, dataDir: '', poolSize: 10, [Symbol.asyncDispose]: async () => undefined }
 }
@@ -95,9 +96,24 @@ async function administer(statement: string): Promise<void> {
   await client.end()
 }
 
+/** Copies of the template that no service of this process uses at the moment. */
+const unused: string[] = []
+
+async function reusedCopy(): Promise<HeldDatabase> {
+  const dataDir = unused.pop() ?? (await newCopy())
+  return { databaseUrl: undefined, dataDir, poolSize: 10, [Symbol.asyncDispose]: async () => void unused.push(dataDir) }
+}
+
+async function newCopy(): Promise<string> {
+  const { dataDir } = await copyOfTemplate(1)
+  process.once('exit', () => rmSync(dataDir, { recursive: true, force: true }))
+  return dataDir
+}
+
 async function copyOfTemplate(poolSize: number): Promise<HeldDatabase> {
   const { path, remove } = await temporaryFolder()
-  if (process.env.TEST_TEMPLATE) await cp(process.env.TEST_TEMPLATE, path, { recursive: true })
+  // A thousand small files: synchronously, copying them takes a fifth of the time.
+  if (process.env.TEST_TEMPLATE) cpSync(process.env.TEST_TEMPLATE, path, { recursive: true })
   return { databaseUrl: undefined, dataDir: path, poolSize, [Symbol.asyncDispose]: remove }
 }
 
