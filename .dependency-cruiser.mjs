@@ -44,8 +44,8 @@ const rooms = {
     'A job runs without requests and resources; its interval and limits come from the configuration.',
   ],
   'config/': [
-    ['auth/issuer-keys.ts', 'database/open.ts', 'process/start-error.ts'],
-    'The configuration is read before anything runs. It borrows the types of its options, and one check of URLs.',
+    ['database/open.ts', 'process/start-error.ts'],
+    'The configuration is read before anything runs. It borrows the type of the options of the database.',
   ],
   'auth/': [
     ['config/loopback.ts', 'contract/problem.ts'],

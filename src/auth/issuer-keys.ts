@@ -7,7 +7,7 @@
 import { type AsymmetricKeyDetails, createPublicKey } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWK, type JWTVerifyGetKey, type LocalJWKSet } from 'jose'
-import { isLoopback } from '../config/loopback.ts'
+import { isTrustworthyUrl } from '../config/loopback.ts'
 import { Problem } from '../contract/problem.ts'
 
 /** Milliseconds. */
@@ -151,16 +151,11 @@ async function fetchKeys(issuer: string | undefined, jwksUrl: string | undefined
 async function discover(issuer: string): Promise<string> {
   const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
   const { issuer: named, jwks_uri } = (await fetchJson(url)) as { issuer: unknown; jwks_uri: unknown }
-  if (named !== issuer)
-    throw new Error(`${url} is of the issuer ${JSON.stringify(named)} and not of ${JSON.stringify(issuer)}`)
-  if (!isTrustworthy(String(jwks_uri))) throw new Error(`${url} names keys that do not come over HTTPS`)
+  if (named !== issuer) {
+    throw new Error(`${url} names the issuer ${JSON.stringify(named)} instead of ${JSON.stringify(issuer)}`)
+  }
+  if (!isTrustworthyUrl(String(jwks_uri))) throw new Error(`${url} has a jwks_uri that is not an https:// URL`)
   return String(jwks_uri)
-}
-
-/** Keys that came over plain HTTP could be anybody's; this machine's own issuer is for trying things out. */
-export function isTrustworthy(text: string): boolean {
-  const url = URL.parse(text)
-  return url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))
 }
 
 async function fetchJson(url: string): Promise<unknown> {

@@ -1,6 +1,6 @@
-/** How the text of a variable becomes a value. Each function throws a sentence that starts with "must". */
+/** Parses the texts of variables. Each function throws an error whose message starts with "must". */
 import ipaddr from 'ipaddr.js'
-import { isTrustworthy } from '../auth/issuer-keys.ts'
+import { isTrustworthyUrl } from './loopback.ts'
 
 export const text = (value: string) => value
 
@@ -19,14 +19,14 @@ export const oneOf =
     return value as T
   }
 
-/** For a variable that has no value if its text is empty. */
+/** For a variable without a value if its text is empty. */
 export const optional =
   <T>(parse: (text: string) => T) =>
   (value: string) =>
     value === '' ? undefined : parse(value)
 
 export const issuerUrl = (value: string) => {
-  if (!isTrustworthy(value)) throw new Error('must be an https:// URL, or an http:// URL of this machine')
+  if (!isTrustworthyUrl(value)) throw new Error('must be an https:// URL, or an http:// URL of a loopback host')
   return value
 }
 
@@ -54,7 +54,7 @@ export const origins = (value: string) => {
 }
 
 export const postgresUrl = (value: string) => {
-  // A URL that names a socket has no host, which `URL` does not accept after a user.
+  // A URL of a socket has no host, and `URL` requires one after a user.
   if (!/^postgres(ql)?:\/\//.test(value) || !URL.canParse(value.replace('@/', '@socket/'))) {
     throw new Error('must be a URL such as postgresql://user:password@host:5432/database')
   }

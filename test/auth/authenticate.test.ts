@@ -409,7 +409,7 @@ t.test('keys that the metadata have at a URL without TLS are not fetched', async
   const authenticate = createAuthenticate({ issuer: issuer.url }, log)
   const { authorization } = await issuer.bearer('alice', 'key')
   await t.rejects(async () => authenticate(authorization), { code: 'keys_unavailable' })
-  t.match(failures[0]?.err.message, 'do not come over HTTPS')
+  t.match(failures[0]?.err.message, 'is not an https:// URL')
 })
 
 t.test('old keys are fetched again', async t => {
