@@ -7,7 +7,7 @@ import { StartError } from '../process/start-error.ts'
 import { CONNECT_TIMEOUT, connectPipeline, POOL_DEFAULTS, QUERY_TIMEOUT, SERVER_TIMEOUTS } from './connection.ts'
 import { SharingDialect } from './dialect.ts'
 import { breaksConnection } from './errors.ts'
-import { createPipelines } from './pipeline.ts'
+import { createPipelinePool } from './pipeline-pool.ts'
 import { SESSION_FORMAT, type Settings, setStatements } from './session.ts'
 import { statementInfo, statementName } from './statement.ts'
 import type { PoolUsage, Store } from './store.ts'
@@ -60,8 +60,8 @@ export function openPostgres({ databaseUrl, migrationUrl, poolSize, isPrepared }
     lifetime: LIFETIME,
     idleTime: IDLE_TIME,
   }
-  const reads = createPipelines({ ...shared, connections: sizes.reads, depth: READ_DEPTH })
-  const writes = createPipelines({ ...shared, connections: sizes.writes, depth: WRITE_DEPTH })
+  const reads = createPipelinePool({ ...shared, connections: sizes.reads, depth: READ_DEPTH })
+  const writes = createPipelinePool({ ...shared, connections: sizes.writes, depth: WRITE_DEPTH })
   const dialect = new SharingDialect({
     pool: guardPool(pool, settings, nameOf, log),
     share(query: CompiledQuery) {

@@ -1,11 +1,7 @@
 /** Which connection gets a statement, and what becomes of one that waits; connections and time are the test's own. */
 import t from 'tap'
-import {
-  createPipelines,
-  type Done,
-  type PipelineConnection,
-  type PipelinesOptions,
-} from '../../src/database/pipeline.ts'
+import type { Done, PipelineConnection } from '../../src/database/pipeline.ts'
+import { createPipelinePool, type PipelinePoolOptions } from '../../src/database/pipeline-pool.ts'
 
 interface Line extends PipelineConnection {
   sent: string[]
@@ -21,7 +17,7 @@ const alive = setInterval(() => undefined, 1000)
 t.teardown(() => clearInterval(alive))
 
 /** Connections that answer when they are told to. @param refuses whether the next one, of a number, is refused */
-function createLines(options: Partial<PipelinesOptions> = {}, refuses: (number: number) => boolean = () => false) {
+function createLines(options: Partial<PipelinePoolOptions> = {}, refuses: (number: number) => boolean = () => false) {
   const lines: Line[] = []
   const clock = { time: 0 }
   let attempts = 0
@@ -62,7 +58,7 @@ function createLines(options: Partial<PipelinesOptions> = {}, refuses: (number: 
     lines.push(line)
     return line
   }
-  const pipelines = createPipelines({
+  const pipelines = createPipelinePool({
     connect,
     connections: 2,
     depth: 3,
