@@ -145,7 +145,7 @@ async function settle(url: string): Promise<void> {
 
 /** Outages, which are caused on purpose here, are logged as errors. */
 function isUnexpected(error: string): boolean {
-  return !error.includes('the database does not answer')
+  return !error.includes('the database is unavailable')
 }
 
 function contradictions({ operations }: History): string[] {

@@ -1,7 +1,4 @@
-/**
- * What every connection to PostgreSQL has in common, and those that take statements before they have answered the
- * others.
- */
+/** Settings of every PostgreSQL connection, and how to open a pipelined one. */
 import { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
@@ -11,9 +8,9 @@ import { type Settings, setStatements } from './session.ts'
 import { SharedQuery, types } from './shared-query.ts'
 
 /**
- * Milliseconds. Each layer is more patient than the one that it watches over: connecting, the server, the driver.
- * Waiting for a lock lasts longer than `deadlock_timeout`, which is a second by default: else no deadlock is ever
- * found, and both sides fail.
+ * Milliseconds. Each layer waits longer than the layer it supervises: connecting, the server, the driver.
+ * `lock_timeout` must exceed `deadlock_timeout`, a second by default; otherwise no deadlock is ever detected and both
+ * sides fail.
  */
 export const CONNECT_TIMEOUT = 2_000
 export const SERVER_TIMEOUTS = {
@@ -30,7 +27,7 @@ export const POOL_DEFAULTS = {
   types,
 } satisfies pg.PoolConfig
 
-/** A connection that is set up and takes statements before it has answered the others. */
+/** Opens a connection that takes statements before earlier ones have results, and sets up its session. */
 export async function connectPipeline(
   databaseUrl: string,
   settings: Settings,
@@ -58,8 +55,7 @@ export async function connectPipeline(
   }
   return {
     send(statement, done) {
-      // What is sent while this turn of the event loop takes in requests goes out together: a system call for all, not
-      // for each.
+      // Statements sent in one turn of the event loop go out in one system call.
       if (!isCorked) {
         isCorked = true
         socket.cork()
@@ -74,10 +70,10 @@ export async function connectPipeline(
       socket.destroy(error)
     },
     async end() {
-      // A server that is gone does not say goodbye.
+      // A server that has disappeared never closes its side.
       const waiting = new AbortController()
-      const patience = sleep(CONNECT_TIMEOUT, undefined, waiting).catch(() => undefined)
-      await Promise.race([client.end(), patience])
+      const timeout = sleep(CONNECT_TIMEOUT, undefined, waiting).catch(() => undefined)
+      await Promise.race([client.end(), timeout])
       waiting.abort()
       socket.destroy()
     },

@@ -1,4 +1,4 @@
-/** Kysely on PostgreSQL: single statements share connections, transactions have one of their own. */
+/** Kysely's dialect for PostgreSQL: single statements share connections, each transaction has its own. */
 import {
   type CompiledQuery,
   type DatabaseConnection,
@@ -12,9 +12,9 @@ import {
 import type pg from 'pg'
 
 export interface SharingOptions {
-  /** Sends a single statement on a connection that others use, too. */
+  /** Sends a single statement on a shared connection. */
   share(query: CompiledQuery): Promise<pg.QueryResult>
-  /** The connections for transactions. */
+  /** Connections for transactions. */
   pool: PostgresPool
   close(): Promise<void>
 }
@@ -32,11 +32,11 @@ export class SharingDialect extends PostgresDialect {
   }
 }
 
-/** Kysely asks for a connection before it says whether for a transaction: so it gets one that decides later. */
+/** Kysely acquires a connection before it begins a transaction, so it gets an object that can still become either. */
 class SharingDriver implements Driver {
   readonly #options: SharingOptions
   readonly #transactions: PostgresDriver
-  /** Those that nobody uses at the moment; Kysely keeps track of every one that it has seen. */
+  /** Unused objects are reused, because Kysely remembers each one it has seen. */
   readonly #free: SharingConnection[] = []
 
   constructor(options: SharingOptions) {
@@ -77,12 +77,12 @@ class SharingDriver implements Driver {
   }
 }
 
-/** What Kysely's driver gives out, and wants back. */
+/** The connection that Kysely's driver acquires and releases. */
 type OwnConnection = Parameters<PostgresDriver['releaseConnection']>[0]
 
 class SharingConnection implements DatabaseConnection {
   readonly #share: SharingOptions['share']
-  /** That of the transaction, where there is one. */
+  /** The transaction's connection; undefined outside of a transaction. */
   own: OwnConnection | undefined
 
   constructor(share: SharingOptions['share']) {
@@ -96,6 +96,6 @@ class SharingConnection implements DatabaseConnection {
   }
 
   streamQuery(): never {
-    throw new Error('Results are not streamed: each is bounded.')
+    throw new Error('Results are not streamed: all of them are bounded.')
   }
 }

@@ -1,4 +1,4 @@
-/** One process for each data folder: a lock that the kernel drops when its holder dies, however it dies. */
+/** Locks a data folder for one process. The kernel releases the lock when the process dies, however it dies. */
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -9,11 +9,12 @@ import { StartError } from '../process/start-error.ts'
 const SQLITE_BUSY = 5
 
 /**
- * Makes the folder where it is missing and locks it; returns what unlocks it again.
+ * Locks the folder, creating it if it does not exist.
  *
- * The lock is SQLite's exclusive lock on an empty file: the one advisory file lock that Node brings for every platform.
- * It works across containers that share a volume, which a socket or a file with a process id in it would not.
- * @throws StartError where another process holds it, or the folder cannot be written
+ * The lock is SQLite's exclusive lock on an empty file, the only advisory file lock that Node has on every platform.
+ * Unlike a socket or a file with a process id, it works across containers that share a volume.
+ * @returns a function that releases the lock
+ * @throws StartError if another process holds the lock or the folder cannot be written
  */
 export async function lockFolder(folder: string): Promise<() => void> {
   const ownerFile = join(folder, 'owner')
@@ -21,7 +22,7 @@ export async function lockFolder(folder: string): Promise<() => void> {
   try {
     makeFolder(folder)
     lock = new DatabaseSync(join(folder, 'lock'), { timeout: 0 })
-    // Nothing is ever written to it, so it needs no journal beside it.
+    // Nothing is ever written to the file, so it needs no journal.
     lock.exec('pragma journal_mode = memory; begin exclusive')
     writeFileSync(ownerFile, `process ${process.pid} on ${hostname()}`)
   } catch (error) {
@@ -29,7 +30,7 @@ export async function lockFolder(folder: string): Promise<() => void> {
     if ((error as { errcode?: number }).errcode === SQLITE_BUSY) {
       throw new StartError(
         `The data folder ${folder} is in use by ${readOwner(ownerFile)}. ` +
-          'Stop that one first, or set DATA_DIR to another folder: PGlite serves one process at a time.',
+          'Stop that process first, or set DATA_DIR to another folder: PGlite supports one process at a time.',
       )
     }
     throw new StartError(`The data folder ${folder} cannot be used: ${(error as Error).message}.`)
@@ -38,8 +39,8 @@ export async function lockFolder(folder: string): Promise<() => void> {
 }
 
 /**
- * Makes the folder, and those that it is in. Not Node's recursive mkdir, which never returns where a folder that is
- * there says of its content that it is not (ENOENT), as /proc does.
+ * Creates the folder and its parents. Node's recursive mkdir never returns if an existing parent reports ENOENT for
+ * its content, as /proc does.
  */
 function makeFolder(folder: string): void {
   const parent = dirname(folder)
@@ -47,12 +48,12 @@ function makeFolder(folder: string): void {
   try {
     mkdirSync(folder)
   } catch (error) {
-    // It is there, or another process was faster.
+    // It exists, or another process was faster.
     if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw error
   }
 }
 
-/** Who wrote the file last; the holder of the lock writes it a moment after it has the lock. */
+/** Describes the lock's holder, which writes the file just after it has acquired the lock. */
 function readOwner(file: string): string {
   const fallback = 'another process'
   try {

@@ -12,13 +12,13 @@ const folder = new URL('../../migrations/', import.meta.url)
 /** The oldest PostgreSQL that the tests run on, as server_version_num. */
 export const OLDEST_SERVER = 150000
 
-/** The advisory lock held while migrating, and how often others try to get it, in milliseconds. */
+/** The advisory lock held while migrating, and how many milliseconds others wait between attempts to acquire it. */
 const LOCK = 4_093_260_117
 const LOCK_RETRY = 300
 
 /** A file of `migrations/`. */
 interface MigrationFile extends Migration {
-  /** False if it cannot run in a transaction; then it has to be repeatable after a crash. */
+  /** False if it cannot run in a transaction; then it must be repeatable after a crash. */
   transaction?: boolean
 }
 
@@ -31,14 +31,14 @@ async function readMigrations(): Promise<Record<string, MigrationFile>> {
 
 const migrator = (db: Kysely<Tables>) => new Migrator({ db, provider: { getMigrations: readMigrations } })
 
-/** Every known migration and when it was run. */
+/** Every known migration and when it ran. */
 export const migrationStatus = (db: Kysely<Tables>): Promise<readonly MigrationInfo[]> => migrator(db).getMigrations()
 
 /**
- * Runs what has not been run yet and returns the names. Where nothing is left to do no lock is taken, and a schema that
- * is newer than this code is left alone, so that a deployment can be rolled back.
- * @param quick finds out whether anything is left to do, and holds the lock; `db` itself where no other process can be
- * @param signal ends the waiting for another process that migrates
+ * Runs the pending migrations and returns their names. If none is pending, it takes no lock and accepts a schema that
+ * is newer than this code, so that a deployment can be rolled back.
+ * @param quick finds out whether any is pending, and holds the lock; `db` itself if no other process can migrate
+ * @param signal ends the wait for another process that migrates
  */
 export async function migrateUp(db: Kysely<Tables>, quick = db, signal?: AbortSignal): Promise<string[]> {
   await requireVersion(quick)
@@ -48,16 +48,16 @@ export async function migrateUp(db: Kysely<Tables>, quick = db, signal?: AbortSi
     for (const { migration } of (await migrationStatus(db)).filter(info => !isDone(info))) {
       done.push(...names(await migrator(db).migrateUp(optionsOf(migration))))
     }
-    // The planner knows nothing about what is new until it is analyzed.
+    // The planner knows nothing about a new table or index until the table is analyzed.
     if (done.length > 0) await analyzeLarge(db)
     return done
   }
-  return alone(db, quick, work, signal)
+  return runExclusively(db, quick, work, signal)
 }
 
-/** Takes the newest migration back and returns its name; none where there is nothing to take back. */
+/** Reverts the newest migration and returns its name; an empty list if there is none. */
 export const migrateDown = (db: Kysely<Tables>, quick = db): Promise<string[]> =>
-  alone(db, quick, async () => {
+  runExclusively(db, quick, async () => {
     const newest = (await migrationStatus(db)).findLast(isDone)
     return names(await migrator(db).migrateDown(optionsOf(newest?.migration)))
   })
@@ -68,10 +68,10 @@ const optionsOf = (migration?: MigrationFile) => ({ disableTransactions: migrati
 
 /**
  * Runs `work` in one process at a time. Kysely's own lock is not enough: a process that waits for it keeps a snapshot,
- * and `create index concurrently` waits for all older snapshots. This lock is held by an idle transaction, which has
- * none.
+ * and `create index concurrently` waits for all older snapshots. An idle transaction holds this lock, and has no
+ * snapshot.
  */
-async function alone(
+async function runExclusively(
   db: Kysely<Tables>,
   quick: Kysely<Tables>,
   work: () => Promise<string[]>,
@@ -100,11 +100,11 @@ function names({ error, results = [] }: MigrationResultSet): string[] {
   return results.map(result => result.migrationName)
 }
 
-/** Throws where the server is older than `oldest`, a server_version_num. */
+/** Throws if the server is older than `oldest`, a server_version_num. */
 export async function requireVersion(db: Kysely<Tables>, oldest = OLDEST_SERVER): Promise<void> {
   const { rows } = await sql<{ number: number; name: string }>`
     select current_setting('server_version_num')::int as number, current_setting('server_version') as name`.execute(db)
   for (const { number, name } of rows) {
-    if (number < oldest) throw new Error(`PostgreSQL ${oldest / 10000} or newer is needed, and this is ${name}`)
+    if (number < oldest) throw new Error(`PostgreSQL ${oldest / 10000} or newer is required, but this is ${name}`)
   }
 }

@@ -1,11 +1,11 @@
-/** Tells the log when the database goes away and when it is back: once each, not with every request. */
+/** Logs the beginning and the end of a database outage, once each instead of with every request. */
 import type { Logger } from 'pino'
 import { describeError } from './errors.ts'
 
 export interface OutageLog {
-  /** A request was answered 503 for this error. */
+  /** A request got 503 because of this error. */
   failed(error: unknown): void
-  /** A request was answered with the database's help. */
+  /** A request used the database successfully. */
   succeeded(): void
 }
 
@@ -17,12 +17,12 @@ export function createOutageLog(log: Pick<Logger, 'error' | 'info'>): OutageLog 
       refused += 1
       if (since !== undefined) return
       since = performance.now()
-      log.error({ error: describeError(error) }, 'the database does not answer: requests that need it are answered 503')
+      log.error({ error: describeError(error) }, 'the database is unavailable: requests that need it get 503')
     },
     succeeded() {
       if (since === undefined) return
       const seconds = Math.round((performance.now() - since) / 100) / 10
-      log.info({ refused, seconds }, 'the database answers again')
+      log.info({ refused, seconds }, 'the database is available again')
       since = undefined
       refused = 0
     },

@@ -1,4 +1,4 @@
-/** PGlite: PostgreSQL inside this process, its files in a folder. */
+/** PGlite: PostgreSQL inside this process, with its files in a folder. */
 import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
@@ -12,13 +12,12 @@ import type { Store } from './store.ts'
 import type { Tables } from './tables.ts'
 import { parsers } from './values.ts'
 
-/** The major version of PostgreSQL that PGlite brings: it opens no other's files. */
+/** The major version of PostgreSQL in PGlite, which cannot open the files of any other. */
 export const PGLITE_MAJOR_VERSION = '18'
 
 /**
- * PGlite reads every value through a TextDecoder made without options, which takes a leading U+FEFF for a byte order
- * mark and drops it: a task would come back other than it was sent. PGlite offers no setting for it, so the default
- * changes for this process.
+ * PGlite reads every value with a TextDecoder without options, which drops a leading U+FEFF as a byte order mark: a
+ * task would not come back as it was sent. PGlite has no setting for this, so the default changes for this process.
  */
 class TextDecoderKeepingBom extends TextDecoder {
   constructor(encoding?: string, options?: ConstructorParameters<typeof TextDecoder>[1]) {
@@ -26,12 +25,12 @@ class TextDecoderKeepingBom extends TextDecoder {
   }
 }
 
-/** How often to look for tables that need vacuuming or analyzing, in milliseconds. */
+/** Milliseconds between two checks for tables that need vacuuming or analyzing. */
 const MAINTENANCE_INTERVAL = 10_000
 
 /**
- * Opens the database in `dataDir`, making it where it is new.
- * @throws StartError where the folder cannot be used or belongs to another process
+ * Opens the database in `dataDir`, creating it if it does not exist.
+ * @throws StartError if the folder cannot be used or is in use by another process
  */
 export async function openPGlite(
   dataDir: string,
@@ -61,14 +60,15 @@ export async function openPGlite(
   }
 }
 
-/** A new database is made beside its place and moved there whole: a crash while it is made leaves nothing half done. */
+/** Creates a new database next to its final path and then moves it there, so that a crash leaves nothing half done. */
 async function openFiles(folder: string): Promise<PGlite> {
   const files = join(folder, 'pglite')
   const version = await readVersion(files)
   if (version !== undefined && version !== PGLITE_MAJOR_VERSION) {
     throw new StartError(
-      `The database in ${files} was made by PostgreSQL ${version}, and this PGlite opens only those of ${PGLITE_MAJOR_VERSION}. ` +
-        'Move the tasks over with the version that made it, or set DATA_DIR to another folder.',
+      `The database in ${files} was created by PostgreSQL ${version}, but this PGlite opens only ` +
+        `version ${PGLITE_MAJOR_VERSION}. Migrate the tasks with the version that created it, ` +
+        'or set DATA_DIR to another folder.',
     )
   }
   try {
@@ -76,8 +76,8 @@ async function openFiles(folder: string): Promise<PGlite> {
       const unfinished = join(folder, 'pglite.new')
       await rm(unfinished, { recursive: true, force: true })
       await mkdir(unfinished)
-      const made = await PGlite.create(unfinished)
-      await made.close()
+      const created = await PGlite.create(unfinished)
+      await created.close()
       await rename(unfinished, files)
     }
     const pglite = await PGlite.create(files, { parsers })

@@ -1,14 +1,14 @@
 /**
- * Fragments that keep a statement on its indexes whatever statistics PostgreSQL has. Its estimates describe the average
- * user, and are guesses for a table that was never analyzed. They can make it fetch all of a user's rows and sort or
- * filter them.
+ * Fragments that keep a statement on its indexes, whatever statistics PostgreSQL has. Its estimates describe the
+ * average user, and are guesses for a table that was never analyzed; they can make it fetch all of a user's rows to
+ * sort or filter them.
  */
 import { type RawBuilder, sql } from 'kysely'
 import type { Place } from './statement.ts'
 
 /**
- * A limit whose value the planner does not see. It then assumes a tenth of the rows and reads the index in order. A
- * limit above its estimate of the rows would make it fetch them all and sort them.
+ * A limit whose value the planner does not see. The planner then assumes a tenth of the rows and reads the index in
+ * order. A visible limit above its estimate of the rows would make it fetch and sort all of them.
  */
 export const limitTo = (rows: Place) => sql`limit (select ${rows}::int)`
 
@@ -20,9 +20,9 @@ const IDS = {
 
 /**
  * The user's rows with these ids, locked in id order so that concurrent statements cannot deadlock. The lateral join
- * makes PostgreSQL look up each id; with `id = any(…)` it may walk all of the user's rows instead. For an array that it
- * does not see it assumes ten ids, and under a limit that it does not see (here null: no limit) a tenth of that, so it
- * joins what follows by index and not by scanning the table. Check anything else about a row outside, after the lock.
+ * makes PostgreSQL look up each id; with `id = any(…)` it may walk all of the user's rows instead. It assumes ten ids
+ * for an array that it does not see, and a tenth of that under a limit that it does not see (here null: no limit). So
+ * it joins what follows by index instead of scanning the table. Check other conditions outside, after the lock.
  * @param ids an item of a from clause with one column, the ids
  * @param columns to return beside `user_id` and the id
  */

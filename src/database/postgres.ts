@@ -1,5 +1,4 @@
-/** PostgreSQL through pg: connections that single statements share, and a pool for transactions. */
-
+/** PostgreSQL through pg: shared connections for single statements, and a pool for transactions. */
 import { type CompiledQuery, Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
 import type { Logger } from 'pino'
@@ -13,11 +12,11 @@ import { statementInfo, statementName } from './statement.ts'
 import type { PoolUsage, Store } from './store.ts'
 import type { Tables } from './tables.ts'
 
-/** A connection is replaced when it is so old, and given up when it has had nothing to do for so long. */
+/** Milliseconds after which a connection is replaced, and after which an idle one is closed. */
 const LIFETIME = 1_800_000
 const IDLE_TIME = 10_000
 
-/** How many statements may be on their way on one connection. */
+/** Maximum number of statements in flight on a connection. */
 const READ_DEPTH = 32
 const WRITE_DEPTH = 8
 
@@ -30,15 +29,15 @@ export interface PostgresConfig {
 
 /**
  * Opens PostgreSQL; no connection is made before the first query.
- * @throws StartError where the connection string, or a file that it names, cannot be read
+ * @throws StartError if the connection string, or a file that it names, cannot be read
  */
 export function openPostgres({ databaseUrl, migrationUrl, poolSize, isPrepared }: PostgresConfig, log: Logger): Store {
   const description = `PostgreSQL at ${withoutCredentials('DATABASE_URL', databaseUrl)}`
   withoutCredentials('MIGRATION_DATABASE_URL', migrationUrl)
-  // In transaction mode a pooler gives each transaction any session: it keeps the format for its clients, other
-  // settings would be for whoever comes next.
+  // A pooler in transaction mode runs each transaction in any session. It keeps the format for its clients; other
+  // settings would affect the next client.
   const settings: Settings = { ...SESSION_FORMAT, ...(isPrepared && SERVER_TIMEOUTS) }
-  // A role may have limits of its own, which are for requests.
+  // A role's own limits are meant for requests.
   const migrationSettings: Settings = {
     ...SESSION_FORMAT,
     ...(isPrepared && { statement_timeout: 0, lock_timeout: 0 }),
@@ -66,7 +65,7 @@ export function openPostgres({ databaseUrl, migrationUrl, poolSize, isPrepared }
     pool: guardPool(pool, settings, nameOf, log),
     share(query: CompiledQuery) {
       const statement = statementInfo(query)
-      // A read waits for no lock: so it must not stand behind a write that does.
+      // A read waits for no lock, so it must not queue behind a write that does.
       const pipelines = statement?.isRead ? reads : writes
       const name = isPrepared ? statement?.name : undefined
       return pipelines.query({ text: query.sql, values: query.parameters as unknown[], name })
@@ -86,8 +85,8 @@ export function openPostgres({ databaseUrl, migrationUrl, poolSize, isPrepared }
       return { busy: sum('busy'), idle: sum('idle'), waiting: sum('waiting') }
     },
     description,
-    // Migrations take as long as they take: a connection of their own, which waits for locks and for long statements.
-    // What only looks takes another one: a connection that goes silent just then must not be waited for without end.
+    // Migrations may take long, so they get a connection that waits for locks and long statements without a timeout.
+    // Reads get a second one with a timeout, so that a connection that goes silent does not block them forever.
     async migrate(work) {
       const open = (config: pg.PoolConfig) => {
         const pool = new pg.Pool({ ...POOL_DEFAULTS, connectionString: migrationUrl, max: 1, ...config })
@@ -106,24 +105,21 @@ export function openPostgres({ databaseUrl, migrationUrl, poolSize, isPrepared }
   }
 }
 
-/**
- * What connections are for. Reads need few, for they do not wait; writes wait for the disk, several at the same time.
- */
+/** Reads need few connections, because they do not wait; writes wait for the disk, several at the same time. */
 function divide(connections: number): { reads: number; writes: number; transactions: number } {
   const reads = Math.min(2, Math.ceil(connections / 5))
   const writes = Math.min(8, Math.floor((2 * connections) / 5))
   return { reads, writes, transactions: connections - reads - writes }
 }
 
-/** Sets every connection up before its first use, and lets go of one whose error says that it is broken. */
+/** Sets up every connection before its first use, and discards a connection whose error shows that it is broken. */
 function guardPool(
   pool: pg.Pool,
   settings: Settings,
   nameOf: (text: string) => string | undefined,
   log: Logger,
 ): PostgresPool {
-  // A connection that dies raises an error of its own, whether it idles in the pool or is at work: unheard, it ends the
-  // process.
+  // A lost connection emits an error event, whether it is idle or busy; without a listener, that ends the process.
   const onError = (error: Error) => log.debug({ error: error.message }, 'a database connection was lost')
   pool.on('error', onError)
   pool.on('connect', client => client.on('error', onError))
@@ -136,10 +132,10 @@ function guardPool(
       if (known !== undefined) return known
       const session = createSession(client, nameOf)
       try {
-        // Statements and not startup parameters, of which poolers such as PgBouncer refuse most.
+        // Statements instead of startup parameters, most of which poolers such as PgBouncer refuse.
         await client.query({ text: setStatements(settings), query_timeout: QUERY_TIMEOUT } as pg.QueryConfig)
       } catch (error) {
-        // One that went silent, say, must not be given out again.
+        // The connection, which may have gone silent, must not be used again.
         client.release(error as Error)
         throw error
       }
@@ -151,13 +147,11 @@ function guardPool(
   }
 }
 
-/**
- * pg takes a connection back without asking whether it still works: one that went silent would fail every later query.
- */
+/** pg's pool reuses a connection without checking it; a silent one would fail every later query. */
 function createSession(client: pg.PoolClient, nameOf: (text: string) => string | undefined): PostgresPoolClient {
   let broken: Error | undefined
   const query = async (text: string, parameters: readonly unknown[]) => {
-    // What failed first is the cause: a ROLLBACK that fails for it must not take its place.
+    // The first error is the cause: the error of a ROLLBACK that fails because of it must not replace it.
     if (broken !== undefined) throw broken
     try {
       return await client.query({ text, values: parameters, name: nameOf(text) } as pg.QueryConfig)
@@ -166,18 +160,18 @@ function createSession(client: pg.PoolClient, nameOf: (text: string) => string |
       throw error
     }
   }
-  // Kysely's type has a second form of query, for cursors, which need a package of their own.
+  // Kysely's type has a second signature for cursors, which are not used here.
   return {
     query: query as unknown as PostgresPoolClient['query'],
     release: discard => client.release(broken ?? discard),
   }
 }
 
-/** Host and database of a connection string that can be used; not the user, and never the password. */
+/** Host and database of a valid connection string, without user and password. */
 function withoutCredentials(variable: string, databaseUrl: string): string {
   try {
     const { host, port, database } = new pg.Client({ connectionString: databaseUrl })
-    // pg would wait for such a port without end.
+    // pg would wait for such a port forever.
     if (!(port >= 1 && port <= 65535)) throw new Error('its port must be a number from 1 to 65535')
     return `${host}:${port}/${database}`
   } catch (error) {

@@ -1,18 +1,16 @@
-/** Conflicts between transactions, which PostgreSQL asks its clients to resolve by trying again. */
+/** Retries transactions after conflicts, as PostgreSQL requires of its clients. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isConflict } from './errors.ts'
 
-/** How often something is tried, the first time included. */
+/** Maximum number of attempts, including the first. */
 const ATTEMPTS = 3
 
-/**
- * The longest wait before the next attempt, in milliseconds; random, so that two that collided do not collide again.
- */
+/** Maximum wait before a retry, in milliseconds; random, so that two transactions do not conflict again. */
 const JITTER = 50
 
 /**
- * Runs `work`, and all of it again where the database rolled it back for a conflict (40001, 40P01, 23505): then nothing
- * of it was done. No other error is retried, for what was sent may have been done.
+ * Runs `work`, and runs all of it again if the database rolled it back because of a conflict (40001, 40P01, 23505). No
+ * other error is retried, because the work may have been committed.
  */
 export async function retryConflicts<T>(work: () => Promise<T>, attempts = ATTEMPTS): Promise<T> {
   try {

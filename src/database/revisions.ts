@@ -6,11 +6,11 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Place, Places } from './statement.ts'
 
-/** By how much a counter changes for each task that is written. */
+/** The change of a counter for each task written. */
 type PerTask = 1 | -1
 
 interface Take {
-  /** The rows that are about to be written, one for each revision; with none, nothing is taken. */
+  /** The rows about to be written, one for each revision; without rows, no revision is taken. */
   rows: RawBuilder<unknown>
   live?: PerTask
   tombstones?: PerTask
@@ -35,8 +35,8 @@ export const takeRevisions = (userId: Place, { rows, live, tombstones, when }: T
 }
 
 /**
- * Takes a revision for a new task of a user who may be new as well. Returns no row if `quota` is reached or `when` does
- * not hold.
+ * Takes a revision for a new task of a user who may be new as well. Returns no row if `quota` is reached or `when` is
+ * false.
  */
 export const takeRevisionForNew = (
   { userId, epoch, quota }: Places<{ userId: string; epoch: number; quota: number }>,

@@ -1,16 +1,16 @@
-/** Queries of connections that take statements before they have answered the others. */
+/** The queries of pipelined connections, and how their rows are read. */
 import pg from 'pg'
 import type { Done, Statement } from './pipeline.ts'
 import { parsers } from './values.ts'
 
-/** How pg reads values: those of the contract in its form, all others as pg does. */
+/** pg's parsers, except that timestamps and bigints get the contract's form. */
 export const types: pg.CustomTypesConfig = {
   getTypeParser: (oid, format) => parsers[oid as keyof typeof parsers] ?? pg.types.getTypeParser(oid, format as 'text'),
 }
 
 /**
- * A query that makes objects of its rows itself: pg's own way copies a template for each, which leaves objects that are
- * slow to turn into JSON. It gets text and values, for a configuration would be copied member by member.
+ * A query that builds the objects of its rows itself: pg copies a template for each row, which yields objects that are
+ * slow to serialise as JSON. It passes text and values to pg, which would copy a configuration object member by member.
  */
 export class SharedQuery extends pg.Query {
   declare name: string | undefined
@@ -41,10 +41,7 @@ type ToRow = (values: unknown[]) => unknown
 
 const toRows = new Map<string, ToRow>()
 
-/**
- * An object literal of these names, compiled: V8 makes an object of it at once, where it would add names from a list
- * one by one.
- */
+/** A compiled object literal with these names: V8 creates such an object at once instead of adding names one by one. */
 function toRowOf(names: string[]): ToRow {
   const key = names.join('\0')
   const known = toRows.get(key)

@@ -1,4 +1,4 @@
-/** Statements that are built and compiled once: from then on only their values vary. */
+/** Statements that are built and compiled once; afterwards only their values vary. */
 import type { CompiledQuery, Kysely, RawBuilder } from 'kysely'
 import type { Tables } from './tables.ts'
 
@@ -13,25 +13,25 @@ class Placeholder {
 const placeholders: unknown = new Proxy({}, { get: (_, name) => new Placeholder(name as string) })
 
 /**
- * The place of a value in a statement. A statement is built before there are values, so nothing may depend on them: the
- * type is void, which the compiler does not allow in a condition or a comparison.
+ * The place of a value in a statement. A statement is built before its values are known, so it cannot depend on them.
+ * Therefore the type is void, which the compiler rejects in a condition or a comparison.
  */
 // biome-ignore lint/suspicious/noConfusingVoidType: undefined could be tested.
 export type Place = void
 
 export type Places<Values> = { readonly [Name in keyof Values]-?: Place }
 
-/** What the driver needs to know about a statement. */
+/** Properties of a statement that decide how the driver sends it. */
 export interface StatementInfo {
   /** The name under which each connection prepares it; undefined if it is planned for its values each time. */
   name: string | undefined
-  /** It takes no locks and changes nothing. */
+  /** Whether it takes no locks and changes nothing. */
   isRead: boolean
 }
 
 type Query = CompiledQuery & { statement?: StatementInfo }
 
-/** The statement that made the query; undefined for a query that was not made here. */
+/** The properties of a query's statement; undefined for a query that was not built here. */
 export const statementInfo = (query: CompiledQuery): StatementInfo | undefined => (query as Query).statement
 
 const names = new Map<string, string>()
@@ -44,13 +44,11 @@ export const statementsSoFar = (): ReadonlyMap<string, string> => new Map(names)
 
 type Build<Values> = (places: Places<Values>) => RawBuilder<unknown>
 
-/** Runs a statement with these values. */
 type Run<Values, Result> = (db: Kysely<Tables>, values: Values) => Promise<Result>
 
 /**
- * Makes statements that return one row, perhaps one, many, or none. `build` is called once, at the first use; what a
- * statement's shape depends on makes it another statement. Without a name it is built for each use, and planned for its
- * values.
+ * Creates statements that return one row, at most one, many, or none. `build` is called once, at first use; each
+ * variant of a statement's text is a statement of its own. A statement without a name is planned for its values.
  */
 function statements(isRead: boolean) {
   const many = <Values, Row>(name: string | undefined, build: Build<Values>): Run<Values, Row[]> => {

@@ -6,7 +6,7 @@ import { describeError } from './errors.ts'
 import type { Tables } from './tables.ts'
 
 /**
- * The size from which a table is analyzed, in blocks. The planner chooses a sequential scan for a table that it knows
+ * The minimum size of a table to analyze, in blocks. The planner chooses a sequential scan for a table that it knows
  * to be small, and a prepared statement keeps that plan while the table grows, until it is analyzed again. For a table
  * that was never analyzed it assumes ten blocks and uses the index.
  */
@@ -59,7 +59,7 @@ export function maintainPeriodically(db: Kysely<Tables>, interval: number, log: 
   const stopping = new AbortController()
   const { signal } = stopping
   const onFailure = (error: unknown) =>
-    log.warn({ error: describeError(error) }, 'a table was not maintained, which will be tried again')
+    log.warn({ error: describeError(error) }, 'a table was not maintained; it will be tried again')
   const run = async () => {
     for (;;) {
       await sleep(interval, undefined, { signal, ref: false }).catch(() => undefined)

@@ -1,8 +1,8 @@
-/** What the two kinds of database have in common. */
+/** The interface that both databases implement. */
 import type { Kysely } from 'kysely'
 import type { Tables } from './tables.ts'
 
-/** How many connections there are for what, and how many requests wait for one. */
+/** The number of busy and idle connections, and of requests that wait for one. */
 export interface PoolUsage {
   busy: number
   idle: number
@@ -11,13 +11,13 @@ export interface PoolUsage {
 
 export interface Store {
   readonly kysely: Kysely<Tables>
-  /** Where there is a pool. */
+  /** Undefined for PGlite, which has no pool. */
   readonly poolUsage?: () => PoolUsage
-  /** Which database and where, for people; without credentials. */
+  /** The database and its location, for people; without credentials. */
   readonly description: string
   /**
-   * Runs `work` on a connection that is fit for migrations: without the timeouts of requests.
-   * @param work gets a second one as well, with a timeout, for what only looks and for the lock; on PGlite the same
+   * Runs `work` on a connection for migrations, which has no timeouts.
+   * @param work also gets a second connection with a timeout, for reads and the lock; on PGlite, both are the same
    */
   migrate<T>(work: (db: Kysely<Tables>, quick: Kysely<Tables>) => Promise<T>): Promise<T>
   close(): Promise<void>

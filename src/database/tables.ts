@@ -1,4 +1,4 @@
-/** The tables as the code sees them; `migrations/` is where they are made. */
+/** The types of the tables, which `migrations/` create. */
 import type { Generated, JSONColumnType } from 'kysely'
 
 /** Timestamps and bigints leave the driver in the contract's form: RFC 3339 text and numbers. */
@@ -19,43 +19,43 @@ export interface TaskTable {
   completed_at: string | null
   created_at: string
   updated_at: string
-  /** The user's clock at the write that made this row what it is. */
+  /** The user's clock at the row's last write. */
   revision: number
-  /** Set on a tombstone: a deleted task that is kept for those who still have to learn of it. */
+  /** Set on a tombstone: a deleted task that is kept to be restored, and for clients that synchronise. */
   deleted_at: Generated<string | null>
 }
 
-/** One row for each user who has written: the number of the last write, and what is counted under its lock. */
+/** One row for each user who has written: the last revision, and the counters that its lock protects. */
 export interface UserClockTable {
   user_id: string
   revision: number
-  /** The newest revision of a tombstone that is purged. */
+  /** The newest revision of a purged tombstone. */
   purged_revision: Generated<number>
-  /** How many live tasks and how many tombstones the user has. */
+  /** The number of live tasks, and of tombstones. */
   live: Generated<number>
   tombstones: Generated<number>
-  /** How much the responses kept for the user's idempotency keys take, in bytes. */
+  /** The bytes that the responses kept for the user's idempotency keys take. */
   key_bytes: Generated<number>
-  /** Part of every sync token: tokens of another epoch are of data that are gone. */
+  /** Part of every sync token: a token of another epoch refers to data that no longer exist. */
   epoch: Generated<number>
 }
 
-/** A request of a user that was done, and what it was answered. */
+/** A request with an idempotency key, and its response. */
 export interface IdempotencyKeyTable {
   user_id: string
   key: string
-  /** Of the request: another one with the same key is a mistake. */
+  /** Identifies the request: a different request with the same key is an error. */
   fingerprint: string
-  /** Null while the request is at work, which only its own transaction sees. */
+  /** Null while the request is in progress, which only its own transaction sees. */
   status: number | null
   headers: JSONColumnType<Record<string, string>> | null
   body: string | null
   created_at: string
-  /** What the row counts for in `key_bytes`. */
+  /** The row's share of `key_bytes`. */
   stored_bytes: Generated<number>
 }
 
-/** What one replica at a time does in the background, and from when on it may be done again. */
+/** A background job, which one replica at a time runs, and when it may run again. */
 export interface JobTable {
   name: string
   not_before: string

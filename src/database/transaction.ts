@@ -1,9 +1,9 @@
-/** Several statements that happen together or not at all, also inside of a transaction that does more. */
+/** Runs several statements atomically, also inside of a larger transaction. */
 import { type Kysely, sql } from 'kysely'
 import { Problem } from '../contract/problem.ts'
 import type { Tables } from './tables.ts'
 
-/** Runs `work`; where it answers with a problem, nothing of what it wrote stays, and the problem is returned. */
+/** Runs `work`. If it returns a problem, its writes are rolled back. */
 export async function allOrNothing<Answer>(
   db: Kysely<Tables>,
   work: (db: Kysely<Tables>) => Promise<Answer>,
@@ -17,7 +17,7 @@ export async function allOrNothing<Answer>(
   try {
     return await db.transaction().execute(async transaction => {
       const answer = await work(transaction)
-      // A transaction ends without effect only if something is thrown.
+      // Kysely rolls a transaction back only if something is thrown.
       if (answer instanceof Problem) throw answer
       return answer
     })

@@ -1,4 +1,4 @@
-/** How values leave the drivers: in the contract's form, without a detour over Date and BigInt. */
+/** Parsers from the drivers' text to the contract's form, without a detour over Date and BigInt. */
 
 /** Object ids of PostgreSQL's types (pg_type.dat). */
 const INT8 = 20
@@ -8,7 +8,5 @@ const TIMESTAMPTZ = 1184
 export const timestamp = (text: string): string =>
   `${text.slice(0, 10)}T${text.slice(11, 19)}.${text.slice(20, -3).padEnd(3, '0')}Z`
 
-/**
- * Parsers by object id. Revisions stay below 2^53: a user would have to write a million times a second for 285 years.
- */
+/** By object id. Revisions stay below 2^53: a user would have to write a million times a second for 285 years. */
 export const parsers = { [INT8]: Number, [TIMESTAMPTZ]: timestamp } as const

@@ -276,6 +276,6 @@ t.test('a migration that fails says so', async t => {
 
 t.test('a server that is too old is refused', async t => {
   const { db, database } = await emptyDatabase(t)
-  await t.rejects(requireVersion(db, 990000), /^PostgreSQL 99 or newer is needed, and this is 1\d\.\d+/)
+  await t.rejects(requireVersion(db, 990000), /^PostgreSQL 99 or newer is required, but this is 1\d\.\d+/)
   await database.close()
 })

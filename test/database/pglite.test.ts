@@ -74,7 +74,7 @@ t.test('a table that has changed is analyzed and vacuumed, and trouble with anot
     await sql`create index on broken (stuck(number))`.execute(transaction)
     await sql`set test.stuck to 'on'`.execute(transaction)
   })
-  t.match(await line(0), { msg: 'a table was not maintained, which will be tried again', error: /stuck/ })
+  t.match(await line(0), { msg: 'a table was not maintained; it will be tried again', error: /stuck/ })
 
   await addTasks(kysely, 5000)
   await untilTasks(kysely, 'reltuples = 5000')

@@ -14,7 +14,7 @@ import {
 } from '../../scripts/support/service.ts'
 import { type Database, openDatabase } from '../../src/database/open.ts'
 
-const isWaiting = (line: Record<string, unknown>) => line.msg === 'the database is not there yet; waiting for it'
+const isWaiting = (line: Record<string, unknown>) => line.msg === 'the database is not available yet; waiting for it'
 
 /** PGlite has one session, in which two connections cannot prepare the same statement. */
 const prepared = onPostgres ? {} : { DATABASE_PREPARED: 'off' }
@@ -53,7 +53,7 @@ t.test('when it comes, the service becomes healthy by itself, and it outlives lo
   await using running = await startBehind(proxy)
   await running.logged(isWaiting)
   await proxy.listen()
-  await running.logged(line => line.msg === 'the database is there')
+  await running.logged(line => line.msg === 'the database is available')
   t.equal(running.log.filter(isWaiting).length, 1, 'the waiting was said once')
   await untilHealthy(running.origin)
   const service = client(running.origin)
@@ -154,7 +154,7 @@ t.test('a connection that went silent is given up, and not used again', async t 
   }
   t.equal((await call('GET', path)).status, 200, 'on a new connection')
   t.match(
-    running.log.find(({ msg }) => msg === 'the database answers again'),
+    running.log.find(({ msg }) => msg === 'the database is available again'),
     { refused: 3 },
     'which is no outage',
   )

@@ -143,8 +143,8 @@ t.test('an outage is told once, and its end', async t => {
   t.equal((await service.call('POST', path, { title: 'T' })).status, 201)
   const told = lines.filter(([, , msg]) => msg?.startsWith('the database'))
   t.match(told, [
-    ['error', { error: 'on purpose' }, 'the database does not answer: requests that need it are answered 503'],
-    ['info', { refused: 3, seconds: Number }, 'the database answers again'],
+    ['error', { error: 'on purpose' }, 'the database is unavailable: requests that need it get 503'],
+    ['info', { refused: 3, seconds: Number }, 'the database is available again'],
   ])
   t.equal(told.length, 2)
   const requests = lines.filter(([, { status }]) => status === 503)
