@@ -1,8 +1,8 @@
-/** All SQL on `job`: a row for each job that one replica at a time may do, with the time from which on it is free. */
+/** All SQL on `job`: a row for each job that one replica at a time may run, with the time at which it becomes free. */
 import { sql } from 'kysely'
 import { write } from '../database/statement.ts'
 
-/** Takes a free job until `until`; undefined where it is not free. */
+/** Takes a free job until `until`; undefined if it is not free. */
 export const claim = write.maybe<{ name: string; now: string; until: string }, { name: string }>(
   'job_claim',
   ({ name, now, until }) => sql`
@@ -12,8 +12,8 @@ export const claim = write.maybe<{ name: string; now: string; until: string }, {
     returning j.name`,
 )
 
-/** Moves the end of a lease from `held` to `until`; undefined where somebody else has taken the job. */
-// Whoever takes a job gives it another time, so the time tells whose it is.
+/** Moves the end of a lease from `held` to `until`; undefined if another replica has taken the job. */
+// Each replica that takes a job sets a different time, so the time identifies the holder.
 export const keep = write.maybe<{ name: string; held: string; until: string }, { name: string }>(
   'job_keep',
   ({ name, held, until }) => sql`

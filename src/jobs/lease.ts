@@ -1,4 +1,4 @@
-/** Who does a job that one replica at a time may do. */
+/** Leases: a job runs only in the replica that holds its lease. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
 import type { Tables } from '../database/tables.ts'
@@ -8,15 +8,16 @@ export interface Lease {
   /** Aborts when the job may belong to another replica. */
   readonly lost: AbortSignal
   /**
-   * Gives the job back; it is free after `delay` milliseconds.
-   * @throws why the lease was lost, if it was
+   * Releases the job, which is free again after `delay` milliseconds.
+   * @throws the reason if the lease was lost
    */
   end(delay: number): Promise<void>
 }
 
 /**
  * Takes the job if it is free, and extends the lease until it ends.
- * @param duration for how many milliseconds the job stays taken after this process has died
+ * @param duration how many milliseconds the job stays taken after this process has died
+ * @returns undefined if the job is not free
  */
 export async function takeLease(db: Kysely<Tables>, name: string, duration: number): Promise<Lease | undefined> {
   let held = fromNow(duration)
@@ -35,7 +36,7 @@ export async function takeLease(db: Kysely<Tables>, name: string, duration: numb
         await extend(duration)
       }
     } catch (error) {
-      // Without an answer nobody knows whether the lease was extended, so it counts as lost.
+      // Without a result it is unknown whether the lease was extended, so it counts as lost.
       if (!ending.signal.aborted) losing.abort(error)
     }
   }

@@ -1,23 +1,23 @@
-/** All SQL of purging: the only statements that look at all users at once. */
+/** All SQL of purging: the only statements that read the rows of all users. */
 import { sql } from 'kysely'
 import { limitTo, lockedInOrder } from '../database/planning.ts'
 import { adjustCounters } from '../database/revisions.ts'
 import { read, write } from '../database/statement.ts'
 
-/** A row to purge: its time, user and id or key. */
-export interface Old {
+/** A row to purge: its time, its user and its id or key. */
+export interface Expired {
   time: string
   user_id: string
   id: string
 }
 
-/** What was made before `before`, after the row that is given: up to `limit` rows, the oldest first. */
-type Range = Old & { before: string; limit: number }
+/** Up to `limit` rows from before `before` that come after the given row, the oldest first. */
+type Range = Expired & { before: string; limit: number }
 
-/** Before every row. */
-export const START: Old = { time: '-infinity', user_id: '', id: '00000000-0000-0000-0000-000000000000' }
+/** The position before every row. */
+export const START: Expired = { time: '-infinity', user_id: '', id: '00000000-0000-0000-0000-000000000000' }
 
-export const findTombstones = read.many<Range, Old>(
+export const findTombstones = read.many<Range, Expired>(
   'purge_find_tombstones',
   ({ before, limit, time, user_id, id }) => sql`
     select deleted_at as time, user_id, id from task
@@ -27,7 +27,7 @@ export const findTombstones = read.many<Range, Old>(
     ${limitTo(limit)}`,
 )
 
-export const findKeys = read.many<Range, Old>(
+export const findKeys = read.many<Range, Expired>(
   'purge_find_keys',
   ({ before, limit, time, user_id, id }) => sql`
     select created_at as time, user_id, key as id from idempotency_key
@@ -39,14 +39,14 @@ export const findKeys = read.many<Range, Old>(
 
 interface Removal {
   userId: string
-  /** Or keys. */
+  /** Ids of tasks, or keys. */
   ids: string[]
   before: string
 }
 
 /**
- * Deletes those of a user's tasks that were deleted before `before`; returns how many. In the same statement the
- * counter remembers up to which revision deletions are no longer known.
+ * Purges a user's tasks that were deleted before `before`; returns the number. The same statement records the newest
+ * purged revision: older sync tokens may miss a deletion.
  */
 export const removeTombstones = write.one<Removal, { count: number }>(
   'purge_remove_tombstones',
@@ -67,8 +67,8 @@ export const removeTombstones = write.one<Removal, { count: number }>(
     select count(*) as count from gone`,
 )
 
-/** Deletes those of a user's idempotency keys that were taken before `before`; returns how many. */
-// The time is looked at once more: a key that is taken again while this waits for its row is a new one.
+/** Deletes a user's idempotency keys that were taken before `before`; returns the number. */
+// The time is checked again after the lock: a key taken again during the wait for its row is a new one.
 export const removeKeys = write.one<Removal, { count: number }>(
   'purge_remove_keys',
   ({ userId, ids, before }) => sql`

@@ -1,38 +1,39 @@
-/** Deletes for good what nobody can ask for any more: old tombstones and the keys of requests long done. */
+/** Purges expired tombstones and idempotency keys. */
 import type { Kysely } from 'kysely'
 import { breaksConnection, describeError } from '../database/errors.ts'
 import type { Tables } from '../database/tables.ts'
 import * as queries from './purge-queries.ts'
 import type { Job } from './runner.ts'
 
-/** For how many milliseconds each is kept. */
+/** How many milliseconds each is kept. */
 export interface Retention {
   tombstones: number
   keys: number
 }
 
-/** How many rows of each kind are deleted at a time: few enough that nobody waits for it. */
+/** Number of rows deleted at a time: few enough not to delay requests. */
 const CHUNK = 500
 
 export interface Purged {
   tombstones: number
   keys: number
-  /** For how many users a chunk could not be deleted, and is left for the next time. */
+  /** Number of failed deletions, each of one user's rows in a chunk; they are left for the next run. */
   failed: number
 }
 
 export interface PurgeOptions {
   signal?: AbortSignal
-  /** Gets the sum so far after each chunk. */
+  /** Gets the totals so far after each chunk. */
   progress?: (purged: Purged) => void
-  /** Gets the error of a user's chunk that could not be deleted. */
+  /** Gets the error of each failed deletion. */
   onFailure?: (error: unknown) => void
 }
 
 /**
- * Purges until everything that is too old was tried once, or `signal` aborts. It may end anywhere: each chunk stands
- * for itself. Keys come first, for there are more of them. If one user's rows cannot be deleted, the next user's are.
- * @throws whatever breaks the connection to the database
+ * Purges until every expired row was tried once, or `signal` aborts. It may stop anywhere, because each chunk is
+ * independent. Keys come first, because there are more of them. If one user's rows cannot be deleted, it continues with
+ * the next user.
+ * @throws errors that break the connection to the database
  */
 export async function purge(db: Kysely<Tables>, retention: Retention, options: PurgeOptions = {}): Promise<Purged> {
   const { signal, progress, onFailure = () => undefined } = options

@@ -1,4 +1,4 @@
-/** Runs a job again and again, in one replica at a time. */
+/** Runs a job periodically, in one replica at a time. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
 import type { Logger } from 'pino'
@@ -8,11 +8,11 @@ import type { Metrics } from '../process/metrics.ts'
 import { takeLease } from './lease.ts'
 
 export interface Job {
-  /** What the table `job`, the log and the metrics call it. */
+  /** Its name in the table `job`, the log and the metrics. */
   readonly name: string
-  /** How many milliseconds lie between two runs, for all replicas together; 0 switches the job off. */
+  /** Milliseconds between two runs, over all replicas; 0 disables the job. */
   readonly interval: number
-  /** Works until all is done or `signal` aborts. Returns what to log, or undefined if there was nothing to do. */
+  /** Works until it is finished or `signal` aborts. Returns what to log, or undefined if there was nothing to do. */
   run(context: JobContext): Promise<object | undefined>
 }
 
@@ -22,24 +22,24 @@ export interface JobContext {
   signal: AbortSignal
 }
 
-export interface Surroundings extends JobContext {
+export interface RunnerContext extends JobContext {
   metrics: Pick<Metrics, 'jobFinished'> | undefined
 }
 
-/** For how many milliseconds nobody else does the job of a replica that has died. */
+/** How many milliseconds other replicas wait before they take the job of a replica that has died. */
 const LEASE = 60_000
 
-/** Milliseconds: the wait after the first failure, and the bound, unless the interval is shorter or longer. */
+/** Milliseconds: the delay after the first failure, unless the interval is shorter, and the maximum, unless longer. */
 const FIRST_RETRY = 10_000
-const LAST_RETRY = 60_000
+const MAX_RETRY = 60_000
 
 /**
- * Runs the job at once and then at its interval, until `signal` aborts. A failure is logged and the job is tried again.
- * It never rejects, and resolves once the run in progress has ended.
+ * Runs the job at once and then at its interval, until `signal` aborts. Logs a failure and tries the job again.
+ * Never rejects, and resolves once the run in progress has ended.
  */
-export async function runPeriodically(job: Job, surroundings: Surroundings, lease = LEASE): Promise<void> {
-  const { db, metrics, signal } = surroundings
-  const log = surroundings.log.child({ job: job.name })
+export async function runPeriodically(job: Job, context: RunnerContext, lease = LEASE): Promise<void> {
+  const { db, metrics, signal } = context
+  const log = context.log.child({ job: job.name })
   let failures = 0
   while (!signal.aborted) {
     const start = performance.now()
@@ -47,7 +47,7 @@ export async function runPeriodically(job: Job, surroundings: Surroundings, leas
     try {
       const run = await runOnce(job, { db, log, signal }, lease)
       if (run === undefined) {
-        // The failures stay: if this replica's own lease is still there, the next try comes soon.
+        // `failures` stays: if this replica's own lease has not expired yet, the next attempt comes soon.
         log.debug('job not run: another replica has it, or it is not due')
       } else {
         failures = 0
@@ -64,7 +64,7 @@ export async function runPeriodically(job: Job, surroundings: Surroundings, leas
   }
 }
 
-/** Undefined if the lease was not to be had. */
+/** Undefined if the lease is not free. */
 async function runOnce(
   job: Job,
   context: JobContext,
@@ -76,17 +76,17 @@ async function runOnce(
   try {
     result = await job.run({ ...context, signal: AbortSignal.any([context.signal, lease.lost]) })
   } catch (error) {
-    // Whoever tries next need not wait. If the database does not hear of it, the lease ends by itself.
+    // The next attempt need not wait. If this does not reach the database, the lease expires by itself.
     await lease.end(0).catch(() => undefined)
     throw error
   }
-  // If the run was stopped, another replica may go on at once.
+  // If the run was stopped, another replica may continue at once.
   await lease.end(context.signal.aborted ? 0 : job.interval)
   return { result }
 }
 
-/** Doubles with each failure, up to a bound. Chance takes up to half of it, so that replicas do not return together. */
+/** Doubles with each failure, up to a maximum; randomly shortened by up to half, so that replicas spread out. */
 export function retryDelay(failures: number, interval: number): number {
   const delay = Math.min(interval, FIRST_RETRY) * 2 ** (failures - 1)
-  return Math.min(delay, Math.max(interval, LAST_RETRY)) * (1 - Math.random() / 2)
+  return Math.min(delay, Math.max(interval, MAX_RETRY)) * (1 - Math.random() / 2)
 }
