@@ -30,7 +30,7 @@ t.test('it says where the docs are, which database it uses and where the data li
     [40, 30],
     'in one line, after one warning',
   )
-  t.match(log[0]?.msg, 'no authentication: everybody on 127.0.0.1 reads and writes everything')
+  t.match(log[0]?.msg, 'no authentication: every client on 127.0.0.1 can read and write everything')
   const database = onPostgres ? 'PostgreSQL at ' : `PGlite in ${config.dataDir}`
   const { msg } = await logged(line => line.level === 30)
   t.match(msg, `listening on ${origin}, reference at ${origin}/docs, tasks in ${database}`)
@@ -74,15 +74,15 @@ t.test('bad values end in one sentence each, and no stack', async t => {
   t.equal(code, 1)
   t.equal(stdout, '')
   t.same(stderr.trim().split('\n'), [
-    'PORT must be a whole number from 0 to 65535 and not "70000".',
+    'PORT must be a whole number from 0 to 65535, not "70000".',
     'DATABASE_URL must be a URL such as postgresql://user:password@host:5432/database.',
-    'AUTH_ISSUER must be an https:// URL, or an http:// URL of this machine and not "http://issuer.example".',
-    'AUTH_JWKS_URL must be an https:// URL, or an http:// URL of this machine and not "nowhere".',
+    'AUTH_ISSUER must be an https:// URL, or an http:// URL of a loopback host, not "http://issuer.example".',
+    'AUTH_JWKS_URL must be an https:// URL, or an http:// URL of a loopback host, not "nowhere".',
     'AUTH_SECRET must have at least 32 bytes.',
-    'RATE_LIMIT must be a whole number from 0 to 1000000 and not "none".',
-    'TRUST_PROXY must be addresses or networks such as 10.0.0.0/8, separated by commas and not "10.0.0.0/8,everybody".',
-    'CORS_ORIGINS must be origins such as https://app.example.org, separated by commas and not "https://app.example.org/,*".',
-    'LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent and not "loud".',
+    'RATE_LIMIT must be a whole number from 0 to 1000000, not "none".',
+    'TRUST_PROXY must be addresses or networks such as 10.0.0.0/8, separated by commas, not "10.0.0.0/8,everybody".',
+    'CORS_ORIGINS must be origins such as https://app.example.org, separated by commas, not "https://app.example.org/,*".',
+    'LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent, not "loud".',
   ])
 })
 
@@ -93,12 +93,12 @@ t.test('without authentication only this machine is served, and nobody in produc
     t.equal(code, 1)
     t.equal(
       stderr,
-      `Without authentication HOST must be of this machine only, and not "${HOST}". ${toSet}, or HOST to 127.0.0.1.\n`,
+      `Without authentication, HOST must be a loopback address, not "${HOST}". ${toSet}, or set HOST to 127.0.0.1.\n`,
     )
   }
   const { code, stderr } = await runToExit({ NODE_ENV: 'production' })
   t.equal(code, 1)
-  t.equal(stderr, `Without authentication nothing is served in production. ${toSet}.\n`)
+  t.equal(stderr, `Authentication is required in production. ${toSet}.\n`)
   await using folder = await temporaryFolder()
   await using service = await startProcess({ DATA_DIR: folder.path, HOST: 'localhost' })
   const { log } = service
@@ -186,7 +186,7 @@ t.test('a token for development needs a user and a secret', async t => {
 t.test('one way of authentication at a time', async t => {
   const { code, stderr } = await runToExit({ AUTH_SECRET: secret, AUTH_ISSUER: 'https://issuer.example' })
   t.equal(code, 1)
-  t.match(stderr, /^AUTH_SECRET stands in place of AUTH_ISSUER and AUTH_JWKS_URL: .*\.\n$/)
+  t.match(stderr, /^AUTH_SECRET cannot be combined with AUTH_ISSUER or AUTH_JWKS_URL\.\n$/)
 })
 
 t.test('.env is read where it exists, and the environment wins', async t => {

@@ -1,4 +1,4 @@
-/** How callers prove who they are. */
+/** The variables of authentication. */
 import { integer, issuerUrl, MIN_SECRET_BYTES, optional, secret, text } from './parse.ts'
 import { type Values, type Variables, variable } from './variable.ts'
 
@@ -40,14 +40,14 @@ export const authenticationVariables = {
   ),
 } satisfies Variables
 
-type Ways = Pick<Values<typeof authenticationVariables>, 'AUTH_ISSUER' | 'AUTH_JWKS_URL' | 'AUTH_SECRET'>
+type Method = Pick<Values<typeof authenticationVariables>, 'AUTH_ISSUER' | 'AUTH_JWKS_URL' | 'AUTH_SECRET'>
 
-/** Whether tokens come from an issuer, whose keys verify them. */
-export const hasIssuer = ({ AUTH_ISSUER, AUTH_JWKS_URL }: Omit<Ways, 'AUTH_SECRET'>): boolean =>
+/** Whether tokens are verified with an issuer's keys. */
+export const hasIssuer = ({ AUTH_ISSUER, AUTH_JWKS_URL }: Omit<Method, 'AUTH_SECRET'>): boolean =>
   (AUTH_ISSUER ?? AUTH_JWKS_URL) !== undefined
 
-/** Whether callers must prove who they are. */
-export const hasAuthentication = (values: Ways): boolean => hasIssuer(values) || values.AUTH_SECRET !== undefined
+/** Whether callers must authenticate. */
+export const hasAuthentication = (values: Method): boolean => hasIssuer(values) || values.AUTH_SECRET !== undefined
 
 /** How tokens are verified; undefined without authentication. */
 export const authConfig = (values: Values<typeof authenticationVariables>) =>

@@ -1,4 +1,4 @@
-/** Which callers are let in, and how often. */
+/** The variables of rate limits, proxies and browsers. */
 import { addresses, integer, optional, origins } from './parse.ts'
 import { type Values, type Variables, variable } from './variable.ts'
 

@@ -1,4 +1,4 @@
-/** Which database the service uses, and how. */
+/** The variables of the database. */
 import type { DatabaseConfig } from '../database/open.ts'
 import { integer, oneOf, optional, postgresUrl, text } from './parse.ts'
 import { type Values, type Variables, variable } from './variable.ts'

@@ -1,4 +1,4 @@
-/** Where the service listens. */
+/** The variables of the address that the service listens on. */
 import { integer, oneOf, text } from './parse.ts'
 import { type Values, type Variables, variable } from './variable.ts'
 

@@ -1,4 +1,4 @@
-/** How much the service takes on at a time. */
+/** The variables that bound the load. */
 import { integer, optional } from './parse.ts'
 import { type Variables, variable } from './variable.ts'
 

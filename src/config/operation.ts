@@ -1,4 +1,4 @@
-/** How the service is run, watched and stopped. */
+/** The variables for running, monitoring and stopping the service. */
 import { integer, oneOf, optional, text } from './parse.ts'
 import { type Values, type Variables, variable } from './variable.ts'
 
@@ -14,7 +14,7 @@ export const operationVariables = {
   METRICS_PORT: variable(
     '',
     optional(integer(0, 65535)),
-    'TCP port that serves Prometheus metrics at /metrics; 0 picks any free port. If not set, there are no metrics.',
+    'TCP port that serves Prometheus metrics at /metrics; 0 picks any free port. If not set, no metrics are served.',
   ),
   METRICS_HOST: variable(
     '127.0.0.1',
@@ -24,7 +24,7 @@ export const operationVariables = {
   DRAIN_DELAY: variable(
     '0',
     integer(0, 3600),
-    'Seconds after SIGTERM or SIGINT in which /health answers 503 while requests are still served. ' +
+    'Seconds after SIGTERM or SIGINT in which /health returns 503 while requests are still served. ' +
       'Behind a load balancer, set it longer than the balancer takes to notice.',
   ),
   SHUTDOWN_TIMEOUT: variable(

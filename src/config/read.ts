@@ -6,7 +6,7 @@ import { type Config, variables } from './variables.ts'
 
 /**
  * Reads all variables from the environment and, if it exists, from the file `.env`. The environment takes precedence.
- * @throws StartError with a line for each bad value
+ * @throws StartError with a line for each invalid value
  */
 export function readConfig(): Config {
   readEnvFile()
@@ -18,13 +18,13 @@ export function readConfig(): Config {
     try {
       values[name] = parse(text)
     } catch (error) {
-      const shown = secrecy === 'secret' ? '' : ` and not ${JSON.stringify(text)}`
+      const shown = secrecy === 'secret' ? '' : `, not ${JSON.stringify(text)}`
       mistakes.push(`${name} ${(error as Error).message}${shown}.`)
     }
   }
   const config = values as Config
   if (config.AUTH_SECRET !== undefined && hasIssuer(config)) {
-    mistakes.push('AUTH_SECRET stands in place of AUTH_ISSUER and AUTH_JWKS_URL: set either the one or the others.')
+    mistakes.push('AUTH_SECRET cannot be combined with AUTH_ISSUER or AUTH_JWKS_URL.')
   }
   if (mistakes.length > 0) throw new StartError(mistakes.join('\n'))
   return config
@@ -39,5 +39,5 @@ function readEnvFile(): void {
   }
 }
 
-/** Whether npm runs this process as a script, which puts a shell between the two. */
+/** Whether npm runs this process as a script, with a shell in between. */
 export const isNpmScript = (): boolean => process.env.npm_lifecycle_event !== undefined

@@ -1,4 +1,4 @@
-/** How much is stored for each user, and for how long. */
+/** The variables of quotas, retention and purging. */
 import { integer } from './parse.ts'
 import { type Values, type Variables, variable } from './variable.ts'
 
@@ -50,7 +50,7 @@ export const retention = (values: Values<typeof retentionVariables>) => ({
   keys: values.IDEMPOTENCY_TTL * 1000,
 })
 
-/** The quota if 0 is configured: one that nobody reaches. */
+/** The quota if 0 is configured; no user can reach it. */
 export const UNLIMITED = Number.MAX_SAFE_INTEGER
 
 export const quotas = (values: Values<typeof quotaVariables>) => ({

@@ -1,7 +1,7 @@
-/** What a variable of the environment is. */
+/** The definition of an environment variable. */
 
 export interface Variable {
-  /** As an operator would write it; '' if the default is to leave the variable out. */
+  /** As an operator would write it; '' if the variable has no default. */
   default: string
   description: string
   /**
@@ -12,7 +12,7 @@ export interface Variable {
   secrecy: Secrecy
 }
 
-/** The value of a secret variable is never shown, not even if it is wrong. */
+/** The value of a secret variable is never shown, not even if it is invalid. */
 type Secrecy = 'secret' | 'public'
 
 export const variable = <T>(
