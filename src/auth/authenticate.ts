@@ -9,25 +9,25 @@ import { createTokenMemory } from './token-memory.ts'
 export interface AuthConfig {
   /** The shared secret of HS256. */
   secret?: string | undefined
-  /** What `iss` must be; its keys are found by OIDC discovery, unless `jwksUrl` says where they are. */
+  /** The required `iss`; its keys are found by OIDC discovery, unless `jwksUrl` is set. */
   issuer?: string | undefined
   jwksUrl?: string | undefined
-  /** What `aud` must be or contain; where it is not set, `aud` is not looked at. */
+  /** What `aud` must be or contain; if not set, `aud` is not checked. */
   audience?: string | undefined
-  /** What `typ` must be; where it is not set, that of any access token, or none. */
+  /** The required `typ`; if not set, `typ` may be absent or any of an access token. */
   tokenType?: string | undefined
-  /** For how many milliseconds the issuer's keys are trusted after they were fetched. */
+  /** How many milliseconds the issuer's keys are trusted after they were fetched. */
   keysMaxAge?: number
   /** Minimum number of milliseconds between two fetches of the issuer's keys for the same reason. */
   keysCooldown?: number
-  /** The time in milliseconds since 1970, and the clock that ages are measured with. */
+  /** The time in milliseconds since 1970, which also measures the age of keys. */
   now?: () => number
 }
 
 /**
- * The user of an Authorization header: its token's `sub`; at once if the token was verified a moment ago.
+ * Returns the user of an Authorization header, the `sub` of its token; synchronously if the token is remembered.
  * @param admitUnknown called before verifying a token that was never found valid or has expired; throws to refuse it
- * @throws Problem `unauthenticated` (401), or `keys_unavailable` (503) if no key of the issuer can be trusted
+ * @throws Problem `unauthenticated` (401), or `keys_unavailable` (503) if there are no keys that can be trusted
  */
 export type Authenticate = (authorization: string | undefined, admitUnknown?: () => void) => string | Promise<string>
 
@@ -35,15 +35,15 @@ export type Authenticate = (authorization: string | undefined, admitUnknown?: ()
 const ISSUER_ALGORITHMS = 'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519'.split(' ')
 
 /**
- * Access tokens have the type `at+jwt` (RFC 9068, 2.1), or what issuers wrote before that type existed. Any other type is
- * another kind of token (RFC 8725, 3.11), such as one that ends a session or proves possession of a key.
+ * Access tokens have the type `at+jwt` (RFC 9068, 2.1), or `JWT` from before that type existed. Any other type is
+ * another kind of token (RFC 8725, 3.11), such as a logout token or a proof of possession.
  */
 const ACCESS_TOKEN_TYPE = /^(application\/)?(at\+)?jwt$/i
 
-/** How far the clocks of issuer and service may differ, in seconds. */
+/** Maximum difference between the clocks of issuer and service, in seconds. */
 const CLOCK_TOLERANCE = 30
 
-/** For how many milliseconds at most a verification counts: it costs 50 times as much as looking it up. */
+/** Maximum number of milliseconds a verification is remembered: it costs 50 times as much as a lookup. */
 const TRUSTED_FOR = 60_000
 
 /** `Bearer`, and a token of the characters that RFC 6750, 2.1 allows. */
@@ -52,7 +52,7 @@ const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i
 export function createAuthenticate(config: AuthConfig, log: FastifyBaseLogger): Authenticate {
   const { now = Date.now } = config
   const tokens = createTokenMemory()
-  /** Counts the changes of keys: what was verified with earlier ones is verified again. */
+  /** Counts changes of the keys: a token that was verified with earlier keys is verified again. */
   let generation = 0
   const { verify, trustedFor } = createVerifier(config, log, () => {
     generation += 1
@@ -60,7 +60,7 @@ export function createAuthenticate(config: AuthConfig, log: FastifyBaseLogger): 
 
   async function verifyAnew(token: string | undefined, digest: string): Promise<string> {
     if (token === undefined) throw unauthenticated('Send a token, as `Authorization: Bearer <token>`.', 'Bearer')
-    // The keys may change while the token is verified: then it is verified again the next time.
+    // If the keys change during verification, the token is verified again next time.
     const verifiedWith = generation
     try {
       const { sub, exp } = await verify(token)
@@ -70,7 +70,7 @@ export function createAuthenticate(config: AuthConfig, log: FastifyBaseLogger): 
       tokens.set(digest, { user: sub, trustedUntil, expiresAt, generation: verifiedWith })
       return sub
     } catch (error) {
-      // It may have been valid until its key was revoked; from now on it is like any other invalid token.
+      // The token may have been valid until its key was revoked; from now on, it is like any invalid token.
       if (error instanceof Problem && error.code === 'unauthenticated') tokens.delete(digest)
       throw error
     }
@@ -78,7 +78,7 @@ export function createAuthenticate(config: AuthConfig, log: FastifyBaseLogger): 
 
   return (authorization, admitUnknown) => {
     const token = BEARER.exec(authorization ?? '')?.[1]
-    // Not the token itself: what is remembered here is useless to anyone who reads it.
+    // A hash, so that a memory dump reveals no tokens.
     const digest = token === undefined ? '' : hash('sha256', token, 'base64')
     const known = tokens.get(digest)
     const time = now()
@@ -91,7 +91,7 @@ export function createAuthenticate(config: AuthConfig, log: FastifyBaseLogger): 
 interface Verifier {
   /** The claims of a valid token. */
   verify(token: string): Promise<JWTPayload>
-  /** For how many more milliseconds that can be relied on at most. */
+  /** How many more milliseconds a verification made now may be trusted. */
   trustedFor(): number
 }
 

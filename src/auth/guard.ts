@@ -1,4 +1,4 @@
-/** Who may, and how often: what stands before every operation that the contract secures. */
+/** Authorization and rate limits, checked before every operation that the contract secures. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import ipaddr from 'ipaddr.js'
 import { Problem } from '../contract/problem.ts'
@@ -6,32 +6,32 @@ import type { Authenticate } from './authenticate.ts'
 import type { RateLimit } from './rate-limit.ts'
 
 export interface GuardOptions {
-  /** Where it is not given, everybody may read and write everything. */
+  /** If undefined, every client may read and write everything. */
   authenticate?: Authenticate | undefined
   /** For each user. */
   userLimit?: RateLimit | undefined
   /**
-   * For each address: counts only requests without a valid token and refuses only tokens that were never found valid,
-   * so that a flood, whether from a user or a stranger, does not affect others at the same address.
+   * For each address: counts only requests without a valid token, and refuses only tokens that were never verified, so
+   * that a flood, with or without a valid token, does not affect others at the same address.
    */
   addressLimit?: RateLimit | undefined
 }
 
 export interface Guard {
-  /** The hook that stands before the operation. */
+  /** The Fastify hook that runs before the operation. */
   admit(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): Promise<void> | void
   /**
    * Counts an admitted request of `user` as `cost` requests.
-   * @throws Problem `rate_limited` where fewer are left
+   * @throws Problem `rate_limited` if fewer are left
    */
   charge(user: string, cost: number, reply: FastifyReply): void
 }
 
-/** 401 without a valid token, 429 for too many requests, 403 for another user's path; before anything else is checked. */
+/** 401 without a valid token, 429 for too many requests, 403 for another user's path; all before validation. */
 export function createGuard({ authenticate, userLimit, addressLimit }: GuardOptions): Guard {
   function userOf(request: FastifyRequest, owner: string): string | Promise<string> {
     if (authenticate === undefined) return owner
-    // Only tokens that were never found valid can be refused for what others at the same address send.
+    // Other clients at the same address can cause the refusal only of tokens that were never verified.
     return authenticate(request.headers.authorization, () => {
       if (addressLimit?.isInUse) addressLimit.check(network(request.ip))
     })
@@ -43,7 +43,7 @@ export function createGuard({ authenticate, userLimit, addressLimit }: GuardOpti
   }
 
   async function admitLater(user: Promise<string>, owner: string, request: FastifyRequest, reply: FastifyReply) {
-    // Of one who hangs up meanwhile it is not known any more.
+    // Read it now: the address is gone once the client disconnects.
     const { ip } = request
     try {
       admit(await user, owner, reply)
@@ -55,11 +55,11 @@ export function createGuard({ authenticate, userLimit, addressLimit }: GuardOpti
   }
 
   function hook(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) {
-    // The router has decoded it, once; it is this very value that the queries get.
+    // Already decoded by the router; the queries get this same value.
     const { user_id: owner } = request.params as { user_id: string }
     try {
       const user = userOf(request, owner)
-      // Of most requests the user is known at once: those wait for nothing.
+      // Most requests have a remembered token, so they need not wait.
       if (typeof user !== 'string') return admitLater(user, owner, request, reply)
       admit(user, owner, reply)
     } catch (error) {
@@ -72,7 +72,7 @@ export function createGuard({ authenticate, userLimit, addressLimit }: GuardOpti
     admit: hook,
     charge(user, cost, reply) {
       if (userLimit === undefined) return
-      // One is counted already. What costs more than a minute has is taken as all of it: else it could never be sent.
+      // One is counted already. A cost above the limit counts as the limit; otherwise the request could never succeed.
       const more = Math.min(cost, userLimit.limit) - 1
       if (more > 0) reply.headers(userLimit.count(user, more))
     },
@@ -80,8 +80,8 @@ export function createGuard({ authenticate, userLimit, addressLimit }: GuardOpti
 }
 
 /**
- * An IPv4 address, or the /64 of an IPv6 one: whoever has one address there has all of them. A trusted proxy may pass on
- * what is none, and a caller who hung up has none any more.
+ * An IPv4 address, or the /64 of an IPv6 address, because a client that has one address there usually has all of them.
+ * A trusted proxy may pass on text that is no address, and a disconnected client has none.
  */
 function network(address: string | undefined): string {
   if (address === undefined || !ipaddr.isValid(address)) return `${address}`

@@ -1,8 +1,8 @@
 /**
- * The public keys of a token issuer (JWKS, RFC 7517), found by OIDC discovery or at a URL of their own.
+ * The public keys of a token issuer (JWKS, RFC 7517), found by OIDC discovery or at a configured URL.
  *
- * jose's createRemoteJWKSet is not used: it forgets its keys when they are old and the issuer is down, and counts only
- * successful fetches for its cooldown.
+ * jose's createRemoteJWKSet is not used: it drops keys that are old while the issuer is unavailable, and its cooldown
+ * counts only successful fetches.
  */
 import { type AsymmetricKeyDetails, createPublicKey } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
@@ -23,27 +23,27 @@ const RSA_BITS = 2048
 export interface IssuerKeysOptions {
   issuer: string | undefined
   jwksUrl: string | undefined
-  /** For how many milliseconds keys are trusted after they were fetched. */
+  /** How many milliseconds keys are trusted after they were fetched. */
   maxAge: number | undefined
   /** Minimum number of milliseconds between two fetches for the same reason, once there are keys. */
   cooldown: number | undefined
-  /** The time in milliseconds; of a clock that is never set back, or a fetch would be overdue and not made. */
+  /** The time in milliseconds, from a monotonic clock: if it were set back, due fetches would not happen. */
   now: (() => number) | undefined
-  /** The keys are not the same as before. */
+  /** Called when the keys have changed. */
   onNewKeys: () => void
   log: FastifyBaseLogger
 }
 
 export interface IssuerKeys {
-  /** Finds the key of a token. @throws Problem `keys_unavailable` where there are none that can be trusted */
+  /** Finds the key of a token. @throws Problem `keys_unavailable` if there are no keys that can be trusted */
   find: JWTVerifyGetKey
-  /** For how many more milliseconds a token may be trusted that was verified with the present keys. */
+  /** How many more milliseconds a token that was verified with the present keys may be trusted. */
   trustedFor(): number
 }
 
 /**
- * An unknown key id leads to a fetch, so that keys can be rotated; old keys are fetched again in the background, so that
- * revoked ones disappear. While the issuer is unavailable, known keys stay in use until they are too old to be trusted.
+ * An unknown key id causes a fetch, so that keys can be rotated. Old keys are fetched again in the background, so that
+ * revoked keys disappear. While the issuer is unavailable, known keys stay in use until they are too old to be trusted.
  */
 export function createIssuerKeys({
   issuer,
@@ -54,20 +54,20 @@ export function createIssuerKeys({
   onNewKeys,
   log,
 }: IssuerKeysOptions): IssuerKeys {
-  // Soon enough that one failed fetch does not use up the time for which keys are trusted.
+  // Early enough that keys do not expire because of a single failed fetch.
   const refreshAfter = Math.min(REFRESH_AFTER, maxAge / 2)
   let keys: LocalJWKSet | undefined
-  /** What `keys` were made of. */
+  /** The JSON of `keys`. */
   let source: string | undefined
   let fetchedAt = Number.NEGATIVE_INFINITY
-  /** The last fetch because of the keys' age, and because of an unknown key: callers can bring about only the latter. */
+  /** The time of the last fetch for each reason. Callers can cause only fetches because of an unknown key. */
   const attemptedAt = { age: Number.NEGATIVE_INFINITY, unknownKey: Number.NEGATIVE_INFINITY }
   let attempt: Promise<void> | undefined
   let failing = false
 
   const trustedFor = () => fetchedAt + maxAge - now()
 
-  /** Fetches the keys, unless that was tried a moment ago; failures are logged once and leave the keys as they are. */
+  /** Fetches the keys, unless the cooldown is not over. A failure is logged once per outage, and keeps the keys. */
   async function refresh(reason: keyof typeof attemptedAt): Promise<void> {
     if (attempt !== undefined) return attempt
     if (now() - attemptedAt[reason] < (keys === undefined ? FIRST_COOLDOWN : cooldown)) return
@@ -77,12 +77,12 @@ export function createIssuerKeys({
     attempt = undefined
   }
 
-  /** A key that is too weak or malformed would fail every request that names it, and anyone may name it. */
+  /** Any caller can name a weak or malformed key in a token, and each such request would fail with an error. */
   function isUsable(key: JWK): boolean {
     try {
       const { modulusLength = RSA_BITS } = createPublicKey({ key, format: 'jwk' })
         .asymmetricKeyDetails as AsymmetricKeyDetails
-      if (modulusLength < RSA_BITS) throw new Error(`it has ${modulusLength} bits, and ${RSA_BITS} are needed`)
+      if (modulusLength < RSA_BITS) throw new Error(`it has ${modulusLength} bits, fewer than ${RSA_BITS}`)
       return true
     } catch (error) {
       log.warn({ err: error, kid: key.kid }, 'a key of the token issuer cannot be used')
@@ -94,7 +94,7 @@ export function createIssuerKeys({
     try {
       const fetched = await fetchKeys(issuer, jwksUrl)
       const text = JSON.stringify(fetched)
-      // Callers can bring about a fetch: as long as the keys are the same, nothing has to be verified again for it.
+      // Callers can cause a fetch, so unchanged keys must not cause every token to be verified again.
       if (keys === undefined || text !== source) {
         keys = createLocalJWKSet({ keys: createLocalJWKSet(fetched).jwks().keys.filter(isUsable) })
         source = text
@@ -109,7 +109,7 @@ export function createIssuerKeys({
     }
   }
 
-  /** The keys, where they can be trusted. */
+  /** The keys, if they can be trusted. */
   async function current(): Promise<LocalJWKSet> {
     if (keys !== undefined && trustedFor() <= 0) {
       keys = undefined
@@ -126,7 +126,7 @@ export function createIssuerKeys({
     })
   }
 
-  // An issuer that cannot be reached is reported at start and not with the first request.
+  // Fetched now, so that an unavailable issuer is logged at start instead of with the first request.
   void refresh('age')
   return {
     async find(header, token) {
@@ -147,7 +147,7 @@ async function fetchKeys(issuer: string | undefined, jwksUrl: string | undefined
   return (await fetchJson(jwksUrl ?? (await discover(issuer as string)))) as JSONWebKeySet
 }
 
-/** OpenID Connect Discovery 1.0, section 4: the metadata must name the issuer that was asked. */
+/** OpenID Connect Discovery 1.0, section 4: the metadata must name the configured issuer. */
 async function discover(issuer: string): Promise<string> {
   const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
   const { issuer: named, jwks_uri } = (await fetchJson(url)) as { issuer: unknown; jwks_uri: unknown }

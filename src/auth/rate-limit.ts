@@ -1,31 +1,31 @@
-/** How often somebody may: fixed windows of a minute, counted in this process (each replica counts for itself). */
+/** Rate limits: fixed windows of a minute, counted in this process (each replica counts for itself). */
 import { Problem } from '../contract/problem.ts'
 
 /** Seconds. */
 const WINDOW = 60
 
 /**
- * Maximum number of keys in one generation. Beyond it the oldest keys are forgotten early and start over: an attacker with
- * that many addresses never reaches the limit of any of them anyway, but must not use up the memory.
+ * Maximum number of keys in one generation. Beyond it, the oldest keys are forgotten early and start over: an attacker
+ * with that many addresses never reaches the limit of any of them anyway, but must not exhaust the memory.
  */
 const CAPACITY = 100_000
 
 export interface RateLimit {
   /**
-   * Counts `cost` requests of `key`, one unless it is given, and returns the response headers that tell where the limit stands
+   * Counts `cost` requests (1 by default) of `key`, and returns the response headers that report the state of the limit
    * (draft-ietf-httpapi-ratelimit-headers).
-   * @throws Problem `rate_limited` where that was one too many
+   * @throws Problem `rate_limited` if fewer are left
    */
   count(key: string, cost?: number): Record<string, string>
-  /** How many a minute. */
+  /** Requests per minute. */
   readonly limit: number
-  /** @throws Problem `rate_limited` where `key` has none left; counts nothing */
+  /** Counts nothing. @throws Problem `rate_limited` if `key` has no requests left */
   check(key: string): void
-  /** Whether anybody was counted lately: where nobody was, nobody can have none left. */
+  /** Whether any key was counted recently; if not, `check` cannot throw. */
   readonly isInUse: boolean
 }
 
-/** The requests of one key, in the window that began with the first of them. */
+/** The usage of one key in its window, which began with its first request. */
 interface Usage {
   left: number
   /** In milliseconds. */
@@ -33,16 +33,16 @@ interface Usage {
 }
 
 /**
- * @param limit how many a minute
- * @param now the time in milliseconds, from whenever on
+ * @param limit requests per minute
+ * @param now the time in milliseconds since any fixed moment
  */
 export function createRateLimit(name: string, limit: number, now = performance.now.bind(performance)): RateLimit {
-  // What is not used any more is forgotten with the older one of these.
+  // Unused keys are forgotten when the older generation is dropped.
   let [recent, older] = [new Map<string, Usage>(), new Map<string, Usage>()]
   let rotatesAt = 0
   const policy = `"${name}";q=${limit};w=${WINDOW}`
 
-  /** Undefined where the key has no window now. */
+  /** Undefined if the key has no current window. */
   function find(key: string, time: number): Usage | undefined {
     if (time >= rotatesAt || recent.size >= CAPACITY) {
       older = recent

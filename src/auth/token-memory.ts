@@ -1,16 +1,16 @@
-/** Tokens that were verified, by their hash: the most recently verified ones, and a bounded number per user. */
+/** Remembers the most recently verified tokens by their hash, a bounded number per user. */
 
-/** How many tokens are remembered in all. */
+/** Maximum number of tokens. */
 const CAPACITY = 10_000
 
-/** How many tokens of one user are remembered: a user with many tokens displaces their own and nobody else's. */
+/** Maximum number of tokens per user, so that a user with many tokens displaces only their own. */
 const CAPACITY_PER_USER = 32
 
 export interface VerifiedToken {
   user: string
-  /** Until then the token need not be verified again; in milliseconds since 1970. */
+  /** When the token must be verified again, in milliseconds since 1970. */
   trustedUntil: number
-  /** From then on the token is not valid; in milliseconds since 1970. */
+  /** When the token expires, in milliseconds since 1970. */
   expiresAt: number
   /** The generation of keys it was verified with. */
   generation: number
@@ -23,7 +23,7 @@ export interface TokenMemory {
 }
 
 export function createTokenMemory(): TokenMemory {
-  // In the order of their last verification, the oldest first; so are the digests of each user.
+  // Both are in the order of the last verification, the oldest first.
   const tokens = new Map<string, VerifiedToken>()
   const digestsOf = new Map<string, Set<string>>()
 
@@ -48,7 +48,7 @@ export function createTokenMemory(): TokenMemory {
       const own = digestsOf.get(token.user) ?? new Set()
       if (own.size === CAPACITY_PER_USER) forgetOldest(own)
       else if (tokens.size === CAPACITY) forgetOldest(tokens.keys())
-      // Only now: forgetting a user's last token forgets the user.
+      // After forgetting, because that deletes a user's set with the user's last token.
       digestsOf.set(token.user, own.add(digest))
       tokens.set(digest, token)
     },
