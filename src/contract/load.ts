@@ -10,7 +10,7 @@ import { WELL_FORMED } from './well-formed.ts'
 
 const folder = new URL('../../openapi/', import.meta.url)
 
-/** A JSON schema, as far as this service looks into one. */
+/** The parts of a JSON schema that this service reads. */
 export interface Schema {
   type?: string | string[]
   'x-pattern-sentence'?: string
@@ -23,11 +23,11 @@ export interface Operation {
   method: string
   path: string
   parameters: { name: string; in: 'path' | 'query' | 'header'; schema: Schema }[]
-  /** Its own, or the whole document's; empty where anybody may call it. */
+  /** The operation's own, or else the document's; empty if the operation needs no token. */
   security: Record<string, string[]>[]
-  /** How large its body may be, where that is not the limit for all. */
+  /** The maximum size of its body, if it differs from the general limit. */
   'x-body-bytes'?: number
-  /** Whether it is a transaction of several statements, with a key or without. */
+  /** Whether it is always a transaction of several statements, even without an idempotency key. */
   'x-transaction'?: boolean
   /** The member of the body whose items each count as a request against the rate limit. */
   'x-rate-limit-items'?: string
@@ -35,7 +35,7 @@ export interface Operation {
   responses: Record<string, { content?: Record<string, unknown>; headers?: Record<string, unknown> }>
 }
 
-/** The parts of the contract's document that this service reads beside the operations. */
+/** The parts of the contract's document that this service reads, besides the operations. */
 export interface Document {
   'x-limits': {
     body_bytes: number
@@ -55,21 +55,21 @@ export interface Document {
   }
 }
 
-/** @typeParam Context what handlers get beside their input */
+/** @typeParam Context what handlers get besides their input */
 export interface Contract<Context = unknown> {
   /** The file's own bytes. */
   yaml: Buffer
   /** The same contract as OpenAPI 3.0, for older toolchains. */
   yaml30: Buffer
-  /** The parsed file, its $refs as they are written. */
+  /** The parsed file, with its $refs unresolved. */
   document: Document
   operations: Operation[]
   handler(operationId: OperationId): Handlers<Context>[OperationId]
-  /** Checks `{ path, query, header, requestBody }` and fills in defaults, each function for its part of the request. */
+  /** Functions that validate `{ path, query, header, requestBody }` and fill in defaults, each for a part of it. */
   validators(operationId: OperationId): ValidateFunction[]
 }
 
-/** Loads the contract and puts the handlers into openapi-backend; throws where they do not fit together. */
+/** Loads the contract and registers the handlers with openapi-backend; throws if they do not match. */
 export async function loadContract<Context>(handlers: Handlers<Context>): Promise<Contract<Context>> {
   const [yaml, yaml30] = await Promise.all([
     readFile(new URL('openapi.yaml', folder)),
@@ -82,8 +82,8 @@ export async function loadContract<Context>(handlers: Handlers<Context>): Promis
     definition: withoutMappings(document),
     handlers: handlers as unknown as Record<string, () => unknown>,
     strict: true,
-    // Its own check of the document knows OpenAPI 3.0 at most, and response validators are not used here: quick
-    // leaves both out. The contract's lint takes the place of the first, the tests' response check that of the second.
+    // Skips the check of the document, which supports only OpenAPI 3.0, and the response validators, which are not
+    // used here. The contract's lint replaces the former, the tests' response check the latter.
     quick: true,
     customizeAjv: () => ajv,
   })
@@ -98,14 +98,11 @@ export async function loadContract<Context>(handlers: Handlers<Context>): Promis
   }
 }
 
-/**
- * A copy without the discriminators' mappings: Ajv reads the values from the schemas, and refuses a mapping beside
- * them.
- */
+/** A copy without the discriminators' mappings: Ajv reads the values from the schemas, and rejects a mapping. */
 export const withoutMappings = (document: unknown) =>
   JSON.parse(JSON.stringify(document, (name, value) => (name === 'mapping' ? undefined : value)))
 
-/** The dialect of OpenAPI 3.1. `verbose`, because error messages quote the schema and the value. */
+/** Ajv for the dialect of OpenAPI 3.1. `verbose`, because error messages quote the schema and the value. */
 export function createAjv(): Ajv2020 {
   const ajv = new Ajv2020({ strict: false, allErrors: true, verbose: true, useDefaults: true, discriminator: true })
   addFormats.default(ajv)

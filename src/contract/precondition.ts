@@ -1,6 +1,6 @@
 /** If-Match and If-None-Match (RFC 9110, 13.1) as conditions on a revision, which is the entity tag of its task. */
 
-/** Revisions that a header lists; null is `*`, which matches every revision. */
+/** The revisions in a header; null is `*`, which matches every revision. */
 type Revisions = number[] | null
 
 /** The request must be refused unless `ifMatch` matches and `ifNoneMatch` does not. */
@@ -12,12 +12,12 @@ export interface Precondition {
 /** The precondition of a request without either header: it always holds. */
 export const NO_PRECONDITION: Precondition = { ifMatch: null, ifNoneMatch: [] }
 
-/** A strong tag that a task can have. */
+/** A strong entity tag, as tasks have. */
 const STRONG = /^"([1-9][0-9]{0,15})"$/
 /** If-None-Match compares weakly (RFC 9110, 8.8.3.2): a weak tag counts as the strong one. */
 const STRONG_OR_WEAK = /^(?:W\/)?"([1-9][0-9]{0,15})"$/
 
-/** @param headers by their names in lower case, valid as the contract has it */
+/** @param headers validated, by name in lower case */
 export const readPrecondition = (headers: Record<string, unknown>): Precondition => ({
   ifMatch: revisions((headers['if-match'] as string | undefined) ?? '*', STRONG),
   ifNoneMatch: revisions((headers['if-none-match'] as string | undefined) ?? '', STRONG_OR_WEAK),
@@ -25,7 +25,7 @@ export const readPrecondition = (headers: Record<string, unknown>): Precondition
 
 export const matches = (list: Revisions, revision: number): boolean => list === null || list.includes(revision)
 
-/** Tags of another form, and numbers that no revision reaches, belong to no task: they match nothing. */
+/** Tags of another form, and numbers above any revision, belong to no task and match nothing. */
 function revisions(header: string, form: RegExp): Revisions {
   if (header === '*') return null
   const tags = header.match(/(W\/)?"[^"]*"/g) ?? []

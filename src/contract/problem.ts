@@ -1,4 +1,4 @@
-/** Problem details (RFC 9457): every error that leaves this service is made here. */
+/** Problem details (RFC 9457), the form of every error response. */
 import type { components } from './openapi.gen.ts'
 
 export type ProblemCode = components['schemas']['ProblemCode']
@@ -39,22 +39,22 @@ const kinds = {
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json'
 
 /**
- * One problem, returned by handlers where it is an expected outcome and thrown elsewhere.
- * Its `status` is a literal type, so that a handler can return only what its operation declares.
+ * One problem. Handlers return it as an expected outcome; other code throws it.
+ * `status` is a literal type, so that a handler can return only the statuses that its operation declares.
  */
 export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
   readonly code: Code
   readonly status: (typeof kinds)[Code]['status']
   readonly errors: ValidationError[] | undefined
   readonly headers: Record<string, string>
-  /** Which item of a batch it is about, from 0. */
+  /** The index of the batch item that it concerns. */
   readonly index: number | undefined
 
   /**
-   * @param detail what is wrong with this request and what to do about it, for people
-   * @param more.errors the broken rules, with `validation_failed`
+   * @param detail what is wrong with this request and how to fix it, for people
+   * @param more.errors the validation errors, with `validation_failed`
    * @param more.headers response headers that belong to the problem, such as Allow or Retry-After
-   * @param more.cause what was caught; it reaches the log, never the client
+   * @param more.cause the error behind it, for the log, never for the client
    */
   constructor(
     code: Code,
@@ -69,12 +69,12 @@ export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
     this.index = more.index
   }
 
-  /** The same problem, of an item of a batch; without the headers, which are about what the batch has undone. */
+  /** The same problem for a batch item; without headers, which describe a state that the batch has rolled back. */
   ofItem(index: number): Problem<Code> {
     return new Problem(this.code, `Item ${index}: ${this.message}`, { index })
   }
 
-  /** The body as the contract has it; `requestId` names the occurrence. */
+  /** The body of the response; `requestId` identifies the occurrence. */
   body(requestId: string): ProblemBody {
     return {
       type: `/problems/${this.code}`,
@@ -89,24 +89,24 @@ export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
   }
 }
 
-/** 503: the database cannot be reached or takes no writes; a client may try again after a second. */
+/** 503: the database is unreachable or read-only; a client may retry after a second. */
 export const databaseUnavailable = (cause?: unknown): Problem<'database_unavailable'> =>
   new Problem('database_unavailable', 'The database is not available at the moment. Try again later.', {
     headers: { 'retry-after': '1' },
     cause,
   })
 
-/** 503: more is waiting than can be answered soon. */
+/** 503: too many requests are waiting. */
 export const overloaded = (): Problem<'overloaded'> =>
   new Problem('overloaded', 'More is asked for than can be done at the moment. Nothing was done; try again later.', {
     headers: { 'retry-after': '1' },
   })
 
-/** 404: no route is at the path. */
+/** 404: the path has no route. */
 export const routeNotFound = (): Problem<'route_not_found'> =>
   new Problem('route_not_found', 'There is nothing at this path. The contract is at /openapi.yaml.')
 
-/** 421: the request is for a host other than this machine, which alone is served without authentication. */
+/** 421: without authentication, only requests for loopback hosts are served. */
 export const misdirected = (): Problem<'misdirected_request'> =>
   new Problem(
     'misdirected_request',

@@ -1,4 +1,4 @@
-/** What the contract asks of a handler, derived from the generated types: its input, and what it may return. */
+/** The types of handlers, derived from the generated types: their inputs and their possible responses. */
 import type { defaults, operations } from './openapi.gen.ts'
 import type { Precondition } from './precondition.ts'
 import type { Problem } from './problem.ts'
@@ -36,19 +36,19 @@ type Body<Op extends OperationId> = operations[Op] extends { requestBody: infer 
       : never
     : never
 
-/** A valid request: parameters converted, ids in lower case, defaults filled in, the conditional headers read. */
+/** A valid request: parameters converted, ids in lower case, defaults filled in, preconditions parsed. */
 export type Input<Op extends OperationId> = Member<'path', Path<Op>> &
   Member<'query', Query<Op>> &
   Member<'precondition', PreconditionOf<Op>> &
   Member<'body', Body<Op>>
 
-/** The names that a type declares itself, without its index signature. */
+/** The names that a type declares, without its index signature. */
 type Declared<T> = keyof { [K in keyof T as string extends K ? never : K]: T[K] }
 
 /** Headers that the app sets for every handler. */
-type HeadersOfTheApp = 'X-Request-Id' | 'RateLimit' | 'RateLimit-Policy' | 'Idempotent-Replayed'
+type AppHeaders = 'X-Request-Id' | 'RateLimit' | 'RateLimit-Policy' | 'Idempotent-Replayed'
 
-type ReplyHeaders<R> = R extends { headers: infer H } ? Omit<Pick<H, Declared<H>>, HeadersOfTheApp> : never
+type ReplyHeaders<R> = R extends { headers: infer H } ? Omit<Pick<H, Declared<H>>, AppHeaders> : never
 
 type Reply<Status, Response> = Response extends { content: { 'application/problem+json': unknown } }
   ? Problem & { readonly status: Status }
@@ -64,8 +64,8 @@ export type Output<Op extends OperationId> = {
   [Status in keyof operations[Op]['responses']]: Reply<Status, operations[Op]['responses'][Status]>
 }[keyof operations[Op]['responses']]
 
-/** @typeParam Context what a handler gets beside the input */
+/** @typeParam Context what a handler gets besides the input */
 export type Handler<Op extends OperationId, Context> = (input: Input<Op>, context: Context) => Promise<Output<Op>>
 
-/** One handler for each operation of the contract: a missing or mistyped one does not compile. */
+/** One handler for each operation of the contract: a missing or mistyped handler does not compile. */
 export type Handlers<Context> = { [Op in OperationId]: Handler<Op, Context> }

@@ -3,11 +3,11 @@ import type { ErrorObject, ValidateFunction } from 'ajv'
 import type { Document, Operation, Schema } from './load.ts'
 import { Problem, type ValidationError } from './problem.ts'
 import { findOversized, MAX_DEPTH } from './size.ts'
-import { describe } from './validation-errors.ts'
+import { toValidationError } from './validation-errors.ts'
 
 type Raw = Record<string, unknown>
 
-/** What the validators validate, under the names that openapi-backend uses. */
+/** The input of the validators, with openapi-backend's names. */
 export interface RequestParts {
   path: Raw
   query: Raw
@@ -23,8 +23,8 @@ export interface Sent {
 
 /**
  * Converts the query parameters of `parts` to their types and fills in defaults.
- * @returns the request as it was sent, if `keepSent` says so
- * @throws Problem `validation_failed` with all errors, up to the number that a problem can have
+ * @returns the request as it was sent, if `keepSent` is true
+ * @throws Problem `validation_failed` with all errors, up to the maximum of a problem
  */
 export type Validate = (parts: RequestParts, keepSent: boolean) => Sent | undefined
 
@@ -32,14 +32,14 @@ export function createValidate(operation: Operation, validators: ValidateFunctio
   const query = operation.parameters.filter(parameter => parameter.in === 'query')
   const { Problem, ValidationError } = document.components.schemas
   const maxErrors = Problem.properties.errors.maxItems
-  const longestPlace = ValidationError.properties.name.maxLength
+  const { maxLength } = ValidationError.properties.name
   const { members } = document['x-limits']
   const unknownHeaders = unknownPreconditions(operation)
 
   function* findErrors(parts: RequestParts): Generator<ValidationError> {
     for (const validate of validators) {
       if (validate(parts)) continue
-      for (const error of validate.errors as ErrorObject[]) yield describe(error, longestPlace)
+      for (const error of validate.errors as ErrorObject[]) yield toValidationError(error, maxLength)
     }
     for (const name of unknownHeaders) {
       if (parts.header[name] !== undefined) yield { in: 'header', name, code: 'unknown', detail: 'is not known here' }
@@ -51,7 +51,7 @@ export function createValidate(operation: Operation, validators: ValidateFunctio
   }
 
   return (parts, keepSent) => {
-    const oversized = findOversized(parts.requestBody, members, longestPlace)
+    const oversized = findOversized(parts.requestBody, members, maxLength)
     if (oversized !== undefined) throw validationFailed([oversized])
     const sent = keepSent ? { query: { ...parts.query }, body: copy(parts.requestBody) } : undefined
     for (const { name, schema } of query) convert(parts.query, name, schema)
@@ -61,7 +61,7 @@ export function createValidate(operation: Operation, validators: ValidateFunctio
   }
 }
 
-/** A copy that does not change when defaults are filled in, as deep as the schemas look. */
+/** A copy that does not change when defaults are filled in; as deep as the schemas. */
 function copy(value: unknown, depth = 0): unknown {
   if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return value
   if (Array.isArray(value)) return value.map(item => copy(item, depth + 1))
@@ -69,8 +69,8 @@ function copy(value: unknown, depth = 0): unknown {
 }
 
 /**
- * Ignoring a precondition would do what the caller wants prevented (RFC 9110, 13.1), so those that the operation does
- * not have are errors.
+ * Preconditions that the operation does not support. They are errors, because ignoring one would do what the caller
+ * wants to prevent (RFC 9110, 13.1).
  */
 function unknownPreconditions(operation: Operation): string[] {
   if (operation.method === 'get') return []
@@ -79,25 +79,25 @@ function unknownPreconditions(operation: Operation): string[] {
 }
 
 /**
- * The first `most` errors. A value that violates two forms of one rule (format and pattern, say) is reported once.
- * Errors that nobody will see are not described: they cost the server more than the caller.
+ * The first `max` errors. A value that violates two forms of one rule (format and pattern, say) is reported once.
+ * Further errors are not even described, because they cost the server more than the caller.
  */
-function firstDistinct(errors: Iterable<ValidationError>, most: number): ValidationError[] {
+function firstDistinct(errors: Iterable<ValidationError>, max: number): ValidationError[] {
   const distinct = new Map<string, ValidationError>()
   for (const error of errors) {
     distinct.set(`${error.in} ${error.pointer ?? error.name} ${error.code}`, error)
-    if (distinct.size === most) break
+    if (distinct.size === max) break
   }
   return [...distinct.values()]
 }
 
-/** @param most how many errors a problem can have; if there are more, `detail` says that some are left out */
-export function validationFailed(errors: ValidationError[], most = errors.length): Problem<'validation_failed'> {
-  return new Problem('validation_failed', summary(errors.length, most), { errors: errors.slice(0, most) })
+/** @param max the maximum number of errors in a problem; if there are more, `detail` says that some are omitted */
+export function validationFailed(errors: ValidationError[], max = errors.length): Problem<'validation_failed'> {
+  return new Problem('validation_failed', summary(errors.length, max), { errors: errors.slice(0, max) })
 }
 
-function summary(count: number, most: number): string {
-  if (count > most) return `More than ${most} rules are broken; see errors for the first ${most}.`
+function summary(count: number, max: number): string {
+  if (count > max) return `More than ${max} rules are broken; see errors for the first ${max}.`
   return count === 1 ? '1 rule is broken; see errors.' : `${count} rules are broken; see errors.`
 }
 

@@ -1,4 +1,4 @@
-/** An error of Ajv as a validation error of the contract: where it is, its code, and a sentence. */
+/** Converts Ajv's errors to the contract's validation errors: a place, a code and a sentence. */
 import type { ErrorObject } from 'ajv'
 import ucs2length from 'ajv/dist/runtime/ucs2length.js'
 import type { Schema } from './load.ts'
@@ -7,32 +7,33 @@ import { WELL_FORMED } from './well-formed.ts'
 
 type Place = Pick<ValidationError, 'in' | 'pointer' | 'name'>
 
-/** @param longestPlace how many characters of a path are quoted at most */
-export function describe(error: ErrorObject, longestPlace: number): ValidationError {
+/** @param maxLength the maximum number of characters of a path that are quoted */
+export function toValidationError(error: ErrorObject, maxLength: number): ValidationError {
   const { missingProperty, additionalProperty, tag } = error.params as {
     missingProperty?: string
     additionalProperty?: string
     tag?: string
   }
   const extra = missingProperty ?? additionalProperty ?? tag
-  // Only as much of a long name as is quoted: escaping and splitting all of it would take longer than reading the body.
+  // Cut first: escaping and splitting all of a long name would take longer than reading the body.
   const path =
-    extra === undefined ? error.instancePath : `${error.instancePath}/${escapePointer(extra.slice(0, longestPlace))}`
-  return { ...place(path, longestPlace), ...sentence(error) }
+    extra === undefined ? error.instancePath : `${error.instancePath}/${escapePointer(extra.slice(0, maxLength))}`
+  return { ...place(path, maxLength), ...sentence(error) }
 }
 
 /** `/requestBody/title` is the pointer /title in the body, `/query/limit` the query parameter limit. */
-function place(path: string, longest: number): Place {
+function place(path: string, maxLength: number): Place {
   const [, part, ...rest] = path.split('/')
-  if (part === 'requestBody') return { in: 'body', pointer: cut(rest.map(name => `/${name}`).join(''), longest) }
-  return { in: part as 'path' | 'query' | 'header', name: cut(unescapePointer(rest.join('/')), longest) }
+  if (part === 'requestBody') return { in: 'body', pointer: truncate(rest.map(name => `/${name}`).join(''), maxLength) }
+  return { in: part as 'path' | 'query' | 'header', name: truncate(unescapePointer(rest.join('/')), maxLength) }
 }
 
 export const escapePointer = (name: string) => name.replaceAll('~', '~0').replaceAll('/', '~1')
 const unescapePointer = (name: string) => name.replaceAll('~1', '/').replaceAll('~0', '~')
 
-/** Names come from the caller: they are quoted up to the length that the contract allows, and as well-formed text. */
-export const cut = (text: string, longest: number) => text.slice(0, longest).toWellFormed().replaceAll('\0', '\uFFFD')
+/** Names come from the caller, so they are quoted up to the contract's maximum length and as well-formed text. */
+export const truncate = (text: string, maxLength: number) =>
+  text.slice(0, maxLength).toWellFormed().replaceAll('\0', '\uFFFD')
 
 const characters = (count: number) => (count === 1 ? '1 character' : `${count} characters`)
 const lengthOf = (value: unknown) => ucs2length.default(value as string)
@@ -72,6 +73,6 @@ function sentence(error: ErrorObject): Pick<ValidationError, 'code' | 'detail'> 
   }
 }
 
-/** The values of the member that tells the alternatives of a schema apart. */
+/** The values of a schema's discriminator. */
 const choices = ({ oneOf }: Schema, tag: string) =>
   (oneOf as { properties: Record<string, Schema> }[]).flatMap(({ properties }) => (properties[tag] as Schema).enum)

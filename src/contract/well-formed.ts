@@ -1,8 +1,8 @@
-/** A keyword of the contract that JSON Schema does not have. */
+/** The contract's own JSON Schema keyword. */
 
 /**
- * The contract's `x-well-formed`: a lone surrogate, which JSON can escape, has no UTF-8 and would be stored as another
- * character. No standard keyword or portable pattern can say so.
+ * `x-well-formed`: a lone surrogate, which JSON can escape, has no UTF-8 and would be stored as another character. No
+ * standard keyword or portable pattern can express that.
  */
 export const WELL_FORMED = {
   keyword: 'x-well-formed',
