@@ -1,11 +1,11 @@
-/** Health: whether the service may receive traffic (readiness), and whether the process is alive (liveness). */
+/** Health checks: whether the service can receive traffic (readiness), and whether the process is alive (liveness). */
 import type { Context, Handler } from '../context.ts'
 import { databaseUnavailable } from '../contract/problem.ts'
 import type { Output } from '../contract/types.ts'
 import { isUnavailable } from '../database/errors.ts'
 import { writeHeartbeat } from './queries.ts'
 
-/** For how many milliseconds an outcome is reused: callers need no token, so many checks must not cause many writes. */
+/** How many milliseconds an outcome is reused: callers need no token, so many checks must not cause many writes. */
 export const REUSED_FOR = 500
 
 interface Check {
@@ -43,5 +43,5 @@ async function write({ db, now }: Context): Promise<Output<'getHealth'>> {
   }
 }
 
-/** Checks nothing: that there is a response is the answer. */
+/** Checks nothing: any response proves that the process is alive. */
 export const getLiveness: Handler<'getLiveness'> = async () => ({ status: 200, body: { status: 'ok' } })

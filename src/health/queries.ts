@@ -2,7 +2,7 @@
 import { sql } from 'kysely'
 import { write } from '../database/statement.ts'
 
-/** Writes the only row of `heartbeat`; fails whenever a task could not be written either. */
+/** Writes the only row of `heartbeat`; fails whenever a task could not be written. */
 export const writeHeartbeat = write.none<{ now: string }>(
   'heartbeat',
   ({ now }) => sql`

@@ -14,7 +14,7 @@ export type { KeyedRequest, StoredResponse } from './queries.ts'
 export const readKey = (header: string): string =>
   header.startsWith('"') ? header.slice(1, -1).replaceAll(/\\(.)/g, '$1') : header
 
-/** Identifies a request, whatever the order of the members of its objects. */
+/** Identifies a request, regardless of the order of the members of its objects. */
 export const fingerprint = (request: unknown): string =>
   createHash('sha256').update(JSON.stringify(request, sortMembers)).digest('base64url')
 
@@ -23,17 +23,17 @@ const sortMembers = (_name: string, value: unknown) =>
     ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
     : value
 
-/** What bounds the responses that are kept. */
+/** The limits on stored responses. */
 export interface KeyLimits {
-  /** For how many milliseconds they are kept. */
+  /** How many milliseconds they are kept. */
   lifetime: number
-  /** How many bytes one may have, and all of one user together. */
+  /** Maximum number of bytes of one response, and of all responses of a user. */
   responseBytes: number
   userBytes: number
 }
 
 /**
- * Executes `work`, unless a request with the key was executed within its lifetime; then returns that response.
+ * Executes `work`, unless a request with the key was executed within the lifetime; then returns its response.
  * @param work gets the transaction; if its response is a problem, it has changed no task
  * @throws Problem if the key is in use or belongs to a different request, or if the response cannot be kept
  */
@@ -49,7 +49,7 @@ export async function executeOnce(
     if (taken === 'in use') throw inUse()
     if (!taken) return undefined
     const response = await work(transaction)
-    // What is thrown here undoes the request: a retry could not get its response.
+    // Throwing rolls the request back, because a retry could not get its response.
     if (Buffer.byteLength(response.body ?? '') > responseBytes) throw tooLargeToKeep(responseBytes)
     if (!(await keys.complete(transaction, request, response, userBytes))) throw tooManyKeyBytes(userBytes)
     return response
@@ -60,7 +60,7 @@ export async function executeOnce(
 const toTimestamp = (time: number) => new Date(time).toISOString()
 
 function replay(earlier: Awaited<ReturnType<typeof keys.find>>, request: keys.KeyedRequest): keys.StoredResponse {
-  // It was purged meanwhile: a retry executes the request.
+  // The key was purged in the meantime; a retry executes the request.
   if (earlier === undefined) throw inUse()
   if (earlier.fingerprint !== request.fingerprint) {
     throw new Problem(

@@ -8,18 +8,18 @@ import type { Tables } from '../database/tables.ts'
 
 type Db = Kysely<Tables>
 
-/** Whose request it is, and which. */
+/** A request with its user and key. */
 export interface KeyedRequest {
   userId: string
   key: string
   fingerprint: string
 }
 
-/** A response as it is sent. */
+/** A response as it was sent. */
 export interface StoredResponse {
   status: number
   headers: Record<string, string>
-  /** The body's text; null where there is none. */
+  /** The body's text; null if there is none. */
   body: string | null
 }
 
@@ -37,7 +37,7 @@ const taking = write.maybe<KeyedRequest & { now: string; expired: string }, { ke
 /**
  * Takes the key for a request, in the transaction that executes it; false if it is taken. Waits for a concurrent
  * transaction that has taken it, up to the lock timeout.
- * @param expired keys from before are free again
+ * @param expired keys taken before this time are free again
  * @returns `in use` if the lock timeout expires first; the transaction has failed then
  */
 export async function take(db: Db, request: KeyedRequest, now: string, expired: string): Promise<boolean | 'in use'> {
@@ -49,9 +49,7 @@ export async function take(db: Db, request: KeyedRequest, now: string, expired: 
   }
 }
 
-/**
- * What a key takes beside its response: the row, its index entries, the fingerprint. In bytes, and not less than it is.
- */
+/** An upper bound on the bytes of a key besides its response: row, index entries, fingerprint. */
 const ROW_BYTES = 500
 
 interface CompleteValues extends Omit<StoredResponse, 'headers'> {
@@ -63,8 +61,7 @@ interface CompleteValues extends Omit<StoredResponse, 'headers'> {
   epoch: number
 }
 
-// A key that has expired is taken again with what it counted for. The counter is the last row that is locked, as in
-// every write.
+// An expired key that was taken again still has its old `stored_bytes`. The counter is locked last, as in every write.
 const completing = write.maybe<CompleteValues, { key_bytes: number }>(
   'key_complete',
   ({ userId, key, status, headers, body, bytes, quota, epoch }) => sql`
@@ -78,9 +75,9 @@ const completing = write.maybe<CompleteValues, { key_bytes: number }>(
 )
 
 /**
- * Puts the response to a key that this transaction has taken, and counts it.
- * @param quota how many bytes all responses of the user may take
- * @returns false where they take more now: the transaction must not be committed then
+ * Stores the response of a key that this transaction has taken, and counts its bytes.
+ * @param quota maximum number of bytes of all responses of the user
+ * @returns false if the quota is exceeded; the transaction must then not be committed
  */
 export async function complete(
   db: Db,
@@ -94,7 +91,7 @@ export async function complete(
   return (await completing(db, values)) !== undefined
 }
 
-/** The request that the key belongs to, and its response; undefined where nothing is known of it. */
+/** The fingerprint and the response of the key's request; undefined if the key is unknown. */
 export const find = read.maybe<Pick<KeyedRequest, 'userId' | 'key'>, { fingerprint: string } & StoredResponse>(
   'key_find',
   ({ userId, key }) => sql`
