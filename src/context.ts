@@ -1,4 +1,4 @@
-/** What a handler gets beside the caller's input. */
+/** What a handler gets besides the caller's input. */
 import type { Kysely } from 'kysely'
 import type * as contract from './contract/types.ts'
 import type { Tables } from './database/tables.ts'
@@ -6,29 +6,29 @@ import type { Tables } from './database/tables.ts'
 export interface Context {
   /** The database, or the transaction that the request belongs to. */
   db: Kysely<Tables>
-  /** When the work began; a retry after a conflict begins anew. */
+  /** When this attempt began; a retry after a conflict has a new time. */
   now: Date
   limits: Limits
-  /** Runs `work` once the response is certain, outside of any transaction; of several with one name, only the last. */
+  /** Runs `work` once the outcome of the request is certain, outside of any transaction; for each name, only the last. */
   afterwards(name: string, work: (db: Kysely<Tables>) => Promise<void>): void
 }
 
-/** What bounds a handler's work. */
+/** The limits that handlers apply. */
 export interface Limits {
-  /** For how many milliseconds a deleted task can be restored. */
+  /** How many milliseconds a deleted task can be restored. */
   tombstoneRetention: number
-  /** How many bytes of text a page may hold. */
+  /** Maximum number of bytes of text in a page. */
   pageBytes: number
   quotas: Quotas
 }
 
-/** How much each user may keep; what counts towards it is in the row of the user's counter. */
+/** How much each user may store; the row of the user's counter has the current amounts. */
 export interface Quotas {
   /** Live tasks. */
   tasks: number
   /** Tombstones; beyond them the oldest are purged. */
   tombstones: number
-  /** Bytes of the responses that are kept for idempotency keys. */
+  /** Bytes of the responses kept for idempotency keys. */
   keyBytes: number
 }
 

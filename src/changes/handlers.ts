@@ -1,5 +1,4 @@
-/** The change feed: what a client has to learn since it last asked. */
-
+/** The change feed: the tasks that were written or deleted since a client's last request. */
 import type { Handler } from '../context.ts'
 import { Problem } from '../contract/problem.ts'
 import { validationFailed } from '../contract/validate.ts'
@@ -13,12 +12,12 @@ export const listChanges: Handler<'listChanges'> = async ({ path, query }, { db,
   const from = token === undefined ? undefined : tokens.decode(path.user_id, token)
   if (token !== undefined && from === undefined) return unknownToken()
 
-  // One more than asked for tells whether there is more.
+  // One more than requested, to find out whether there are more.
   const range = { ...(from ?? SNAPSHOT), limit: limit + 1, pageBytes }
   const { clock, purged, epoch, tasks } = await changes.list(db, { userId: path.user_id, ...range })
   const since = from === undefined ? clock : Math.max(from.position, from.since)
-  // Above the clock: the data are those of a backup, and revisions are given a second time.
-  if (since < purged || since > clock || (from !== undefined && isOfOtherData(from, epoch))) return expiredToken()
+  // A position above the clock: the data were restored from a backup, and revisions are used a second time.
+  if (since < purged || since > clock || (from !== undefined && hasOtherEpoch(from, epoch))) return expiredToken()
 
   const { data, hasMore } = cutPage(tasks, limit, pageBytes)
   const position = hasMore ? (data.at(-1) as Task).revision : clock
@@ -26,14 +25,11 @@ export const listChanges: Handler<'listChanges'> = async ({ path, query }, { db,
   return { status: 200, body: { data: data.map(toChange), next, has_more: hasMore } }
 }
 
-/**
- * A snapshot has no deletions but those that happen while it is read: a client may have got the task on an earlier
- * page.
- */
+/** A snapshot has only deletions that happen while it is read, of tasks that an earlier page may have returned. */
 const SNAPSHOT = { position: 0, since: null }
 
-/** At position 0 a client knows nothing yet, which is true of any data. */
-const isOfOtherData = (from: tokens.SyncPosition, epoch: number) =>
+/** A client at position 0 knows nothing yet, so its epoch does not matter. */
+const hasOtherEpoch = (from: tokens.SyncPosition, epoch: number) =>
   from.epoch !== epoch && (from.position > 0 || from.since > 0)
 
 const toChange = (task: Task) => {

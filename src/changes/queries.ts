@@ -9,27 +9,27 @@ import { boundedInBytes } from '../tasks/page.ts'
 export interface Changes {
   /** The revision of the user's last write. */
   clock: number
-  /** The newest revision of a deletion that is not known any more. */
+  /** The newest revision of a purged deletion. */
   purged: number
-  /** The epoch of the user's data; 0 where the user has none. */
+  /** The epoch of the user's data; 0 if there are none. */
   epoch: number
-  /** Deleted ones included, in the order of their revisions. */
+  /** In the order of their revisions, including deleted tasks. */
   tasks: Task[]
 }
 
 export interface ChangeRange {
-  /** Tasks that were written after this revision, */
+  /** Tasks written up to this revision are left out. */
   position: number
-  /** without those that were deleted up to this one, or up to now where it is null. */
+  /** Deletions up to this revision are left out; null leaves out all. */
   since: number | null
   limit: number
-  /** How much text the tasks may have before the last one, in bytes. */
+  /** Maximum number of bytes of text in the tasks before the last one. */
   pageBytes: number
 }
 
 type Found = { clock: number; purged: number; epoch: number } & (Task | { id: null })
 
-// Live tasks and tombstones have an index each, so that a snapshot does not walk the trash.
+// Live tasks and tombstones have an index each, so that a snapshot does not scan the trash.
 const listing = read.many<ChangeRange & { userId: string }, Found>(
   'changes_list',
   ({ userId, position, since, limit, pageBytes }) => {
@@ -55,8 +55,8 @@ const listing = read.many<ChangeRange & { userId: string }, Found>(
 )
 
 /**
- * The tasks of a range of revisions, fewer where their text reaches `pageBytes`. Clock and tasks are of one moment:
- * what is not among them yet has a revision above the clock.
+ * The tasks of a range of revisions, fewer if their text reaches `pageBytes`. Clock and tasks are from one snapshot:
+ * later writes have revisions above the clock.
  */
 export async function list(db: Kysely<Tables>, range: ChangeRange & { userId: string }): Promise<Changes> {
   const rows = await listing(db, range)

@@ -1,16 +1,16 @@
 /**
  * Sync tokens: a position among the changes of one user, as base64url.
  *
- * Layout: 8 bytes, the position; 8 bytes, `since`; 6 bytes, the epoch, all big endian; 6 bytes of a checksum over them
- * and the user. The checksum recognises a token that was mangled, or that is another user's; it keeps nothing secret,
- * for there is no secret in it. Tokens of epoch 0, which is that of data from before there were epochs, have none.
+ * Layout, big endian: position (8 bytes), `since` (8 bytes), epoch (6 bytes), and 6 bytes of a checksum over these and
+ * the user. The checksum detects damaged tokens and tokens of other users; it protects no secret, because a token has
+ * none. Tokens of epoch 0 (data from before epochs existed) have no epoch.
  */
 import { createHash } from 'node:crypto'
 
 export interface SyncPosition {
   /** The client knows everything up to this revision. */
   position: number
-  /** The client has nothing older than this that it could have to delete: the position, or where its snapshot began. */
+  /** The client has no tasks deleted up to this revision: the position, or the clock at the start of its snapshot. */
   since: number
   /** The epoch of the data that the client knows. */
   epoch: number
@@ -21,7 +21,7 @@ const EPOCH = 6
 const CHECKSUM = 6
 
 export function encode(userId: string, { position, since, epoch }: SyncPosition): string {
-  // Without an epoch as replicas of the version before it expect them, while both may be running.
+  // Epoch 0 is omitted for replicas of the previous version, which may run at the same time.
   const numbers = Buffer.alloc(epoch === 0 ? REVISIONS : REVISIONS + EPOCH)
   numbers.writeBigUInt64BE(BigInt(position), 0)
   numbers.writeBigUInt64BE(BigInt(since), 8)
@@ -29,7 +29,7 @@ export function encode(userId: string, { position, since, epoch }: SyncPosition)
   return Buffer.concat([numbers, checksum(userId, numbers)]).toString('base64url')
 }
 
-/** Undefined where the token is none of this user. */
+/** Undefined if it is not a token of this user. */
 export function decode(userId: string, token: string): SyncPosition | undefined {
   const bytes = Buffer.from(token, 'base64url')
   const numbers = bytes.subarray(0, -CHECKSUM)

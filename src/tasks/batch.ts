@@ -1,4 +1,4 @@
-/** batchTasks: several writes in one transaction, each done by the handler of its own operation. */
+/** batchTasks: several writes in one transaction, each executed by the handler of its own operation. */
 import type { Context, Handler } from '../context.ts'
 import type { components } from '../contract/openapi.gen.ts'
 import { NO_PRECONDITION } from '../contract/precondition.ts'
@@ -13,7 +13,7 @@ type Result = components['schemas']['BatchItemResult']
 export const batchTasks: Handler<'batchTasks'> = ({ path: { user_id }, body: { items } }, context) =>
   allOrNothing(context.db, async db => {
     const ids = items.flatMap(item => (item.action === 'create' ? [] : [item.id]))
-    // A single write locks its task before the counter. So does a batch; otherwise they could wait for each other.
+    // Lock all tasks before the counter, as a single write does; otherwise the two could deadlock.
     await lock(db, { userId: user_id, ids })
     const data: Result[] = []
     for (const [index, item] of items.entries()) {

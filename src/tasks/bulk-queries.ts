@@ -1,10 +1,10 @@
-/** The SQL that locks or deletes several tasks at once. A deleted task stays as a tombstone until it is purged. */
+/** All SQL that locks or deletes several tasks at once. A deleted task remains as a tombstone until it is purged. */
 import { sql } from 'kysely'
 import { limitTo, lockedInOrder } from '../database/planning.ts'
 import { adjustCounters, takeRevisions } from '../database/revisions.ts'
 import { write } from '../database/statement.ts'
 
-/** Locks those of these tasks that exist, until the transaction ends. */
+/** Locks the tasks with these ids until the transaction ends; ids without a task are ignored. */
 export const lock = write.none<{ userId: string; ids: string[] }>(
   'task_lock',
   ({ userId, ids }) => sql`
@@ -13,17 +13,17 @@ export const lock = write.none<{ userId: string; ids: string[] }>(
 
 export interface Removed {
   deleted: number
-  /** Whether there may be others; also where those that were chosen have just been changed by somebody else. */
+  /** Whether there may be more, including tasks that were selected but changed concurrently. */
   has_more: boolean
-  /** How many tombstones the user has now; 0 where nothing was deleted. */
+  /** The user's number of tombstones afterwards; 0 if nothing was deleted. */
   tombstones: number
 }
 
 /**
- * Makes tombstones of up to `limit` tasks that are completed, or that are not. Each takes a revision of its own, for a
- * change feed that is cut between two of them must know which of them it has returned.
+ * Turns up to `limit` tasks that are completed, or that are not, into tombstones. Each takes its own revision, because
+ * a page of the change feed may end between two of them.
  */
-// Selected in index order, locked in id order.
+// Select in index order; lock in id order so that concurrent calls cannot deadlock.
 export const removeAll = write.one<{ userId: string; completed: boolean; limit: number; now: string }, Removed>(
   'task_remove_all',
   ({ userId, completed, limit, now }) => sql`
@@ -48,7 +48,7 @@ export const removeAll = write.one<{ userId: string; completed: boolean; limit: 
     from removed`,
 )
 
-/** Purges the oldest of a user's tombstones, as many as there are beyond `quota`; at most `limit` of them. */
+/** Purges a user's oldest tombstones beyond `quota`, at most `limit`. */
 export const trim = write.none<{ userId: string; quota: number; limit: number }>(
   'task_trim_trash',
   ({ userId, quota, limit }) => {

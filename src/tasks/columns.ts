@@ -8,7 +8,7 @@ export type Task = components['schemas']['Task']
 export type Fields = components['schemas']['TaskUpdate']
 
 /**
- * Their columns, with their types in SQL. A new field is added here, in the contract, in a migration and in
+ * Their columns and SQL types. A new field is added here, in the contract, in a migration and in
  * `database/tables.ts`.
  */
 const fieldTypes = { title: 'text', description: 'text', completed: 'boolean' } satisfies Record<keyof Fields, string>
@@ -18,7 +18,7 @@ export const fields = Object.keys(fieldTypes) as (keyof Fields)[]
 /** A value of a field, as a parameter of its type. */
 export const typed = (field: keyof Fields, value: unknown) => sql`${value}::${sql.raw(fieldTypes[field])}`
 
-/** In the order in which a response has them. */
+/** In the order of a response. */
 const columns = [
   'id',
   'user_id',
@@ -30,6 +30,6 @@ const columns = [
   'revision',
 ] as const satisfies (keyof Task)[]
 
-/** @param of the table or composite value whose columns they are, as SQL */
+/** @param of the table or composite value that has the columns, as SQL */
 export const columnsOf = (of: string) => sql.join(columns.map(column => sql`${sql.raw(of)}.${sql.ref(column)}`))
 export const allColumns = sql.join(columns.map(column => sql.ref(column)))

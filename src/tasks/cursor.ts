@@ -1,6 +1,6 @@
 /**
- * Page cursors: an order and the last row before the page, as base64url of the JSON array `[sort, key, id]`. Clients
- * must not look into them; one that no page can have returned is refused.
+ * Page cursors: an order and the last row before the page, as base64url of the JSON array `[sort, key, id]`. Cursors
+ * are opaque to clients; a cursor that no page can have returned is refused.
  */
 import type { Task } from './columns.ts'
 import { isSort, orderOf, type Sort } from './sorts.ts'
@@ -14,11 +14,11 @@ export interface Position {
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** The cursor of the page after `task` in the order of `sort`. */
-export const encode = (sort: Sort, task: Task): string => serialize([sort, orderOf(sort).of(task), task.id])
+export const encode = (sort: Sort, task: Task): string => serialize([sort, orderOf(sort).keyOf(task), task.id])
 
 const serialize = (content: unknown[]) => Buffer.from(JSON.stringify(content)).toString('base64url')
 
-/** The order that a cursor belongs to, and the position in it; undefined where it was not made by `encode`. */
+/** The order and position of a cursor; undefined if `encode` cannot have created it. */
 export function decode(cursor: string): { sort: Sort; after: Position } | undefined {
   const content = parse(cursor)
   const [sort, key, id] = content

@@ -1,4 +1,4 @@
-/** What each operation on tasks does. */
+/** The handlers of the operations on single tasks and lists. */
 import type { Context, Handler } from '../context.ts'
 import { matches } from '../contract/precondition.ts'
 import { Problem } from '../contract/problem.ts'
@@ -24,7 +24,7 @@ export const listTasks: Handler<'listTasks'> = async ({ path, query }, context) 
   }
   const { sort, after } = position ?? { sort: deleted ? TRASH_ORDER : query.sort }
   const deletedSince = deleted ? trashStart(context) : undefined
-  // One more than asked for tells whether there is a next page.
+  // One more than requested, to find out whether there is a next page.
   const page = { sort, filters: { completed }, deletedSince, after, limit: limit + 1, pageBytes }
   const { data, hasMore } = cutPage(await list(db, { userId: path.user_id, ...page }), limit, pageBytes)
   if (!hasMore) return { status: 200, body: { data, next_cursor: null } }
@@ -63,7 +63,7 @@ const idTaken = (id: string) =>
 const idInTrash = (id: string) =>
   new Problem('id_in_trash', `The task ${id} is in the trash. Restore it, or choose another id.`)
 
-/** How many tasks deleteTasks deletes at a time: well within a statement's timeout. */
+/** Maximum number of tasks that deleteTasks deletes at a time: well within a statement's timeout. */
 const MAX_DELETED = 5_000
 
 export const deleteTasks: Handler<'deleteTasks'> = async ({ path, query: { completed } }, context) => {
@@ -87,8 +87,7 @@ export const getTask: Handler<'getTask'> = async ({ path, precondition }, { db }
   return ok(task)
 }
 
-// The contract requires every field of the first version, and a later one keeps its value when absent: so PUT is a
-// patch.
+// PUT is a patch: the contract requires every field of the first version, and an absent later field keeps its value.
 export const replaceTask: Handler<'replaceTask'> = (input, context) => change(input, context)
 
 export const updateTask = ((input, context) => change(input, context)) satisfies Handler<'updateTask'>
@@ -141,5 +140,5 @@ const etag = ({ revision }: Pick<Task, 'revision'>) => `"${revision}"`
 const keyOf = ({ user_id: userId, id }: { user_id: string; id: string }) => ({ userId, id })
 const tasksPath = (userId: string) => `/api/${encodeURIComponent(userId)}/tasks`
 
-/** What was deleted before then can no longer be restored, whether it is purged already or not. */
+/** Tasks deleted before this time can no longer be restored, whether or not they are purged yet. */
 const trashStart = ({ now, limits }: Context) => new Date(now.getTime() - limits.tombstoneRetention).toISOString()

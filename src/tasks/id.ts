@@ -2,18 +2,18 @@
 import { randomFillSync } from 'node:crypto'
 import { v7 } from 'uuid'
 
-/** How many random bytes an id takes. */
+/** Random bytes per id. */
 const SIZE = 16
 
-/** The random bytes of the next ids: asking the system for each one's would cost more than all the rest of it. */
+/** Random bytes for the next ids: a system call for each id would cost more than everything else. */
 const pool = new Uint8Array(256 * SIZE)
 let used = pool.length
 
 let last = { msecs: 0, seq: 0 }
 
 /**
- * Those of one millisecond are numbered on from a random number (RFC 9562, 6.2, method 2), which leaves room for a
- * billion of them.
+ * Ids of the same millisecond count up from a random number (RFC 9562, 6.2, method 2), which leaves room for a billion
+ * of them.
  */
 export function createId(now = Date.now()): string {
   if (used === pool.length) {

@@ -1,4 +1,4 @@
-/** The SQL on lists of tasks: a page is one range of an index for each value of `completed`. */
+/** All SQL on lists of tasks: a page is one range of an index for each value of `completed`. */
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { limitTo } from '../database/planning.ts'
 import { type Places, read } from '../database/statement.ts'
@@ -8,12 +8,12 @@ import type { Position } from './cursor.ts'
 import { boundedInBytes } from './page.ts'
 import { orderOf, type Sort, TRASH_ORDER } from './sorts.ts'
 
-/** What narrows a list; a filter is named as its parameter. */
+/** The filters of a list, named as their parameters. */
 export interface Filters {
   completed?: boolean | undefined
 }
 
-/** The condition of each filter, of a row of `task`. */
+/** The condition of each filter on a row of `task`. */
 const conditions = {
   completed: ({ completed }: Places<Filters>) => sql`completed = ${completed}::boolean`,
 } satisfies Record<keyof Filters, unknown>
@@ -24,10 +24,10 @@ export interface Page {
   sort: Sort
   filters: Filters
   limit: number
-  /** How much text the rows may have before the last one, in bytes. */
+  /** Maximum number of bytes of text in the rows before the last one. */
   pageBytes: number
   after?: Position | undefined
-  /** For the trash: the time before which deleted tasks are no longer in it. */
+  /** For the trash: tasks deleted before this time are no longer in it. */
   deletedSince?: string | undefined
 }
 
@@ -36,7 +36,7 @@ type Values = Omit<Page, 'sort' | 'filters' | 'after'> & Filters & Position
 const FIRST_ID = '00000000-0000-0000-0000-000000000000'
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
-/** @param name undefined for what is not worth a prepared statement on every connection */
+/** @param name undefined for a statement not worth preparing on every connection */
 const listing = (name: string | undefined, sort: Sort, filters: readonly Filter[]) =>
   read.many<Values, Task>(name, places => {
     const { userId, key, id, limit, pageBytes } = places
@@ -62,7 +62,7 @@ const listing = (name: string | undefined, sort: Sort, filters: readonly Filter[
     return boundedInBytes(page, order, allColumns, pageBytes)
   })
 
-/** The lists that clients request all the time: live tasks, with or without the filter on `completed`. */
+/** The frequently requested lists: live tasks, with or without the filter on `completed`. */
 const isHot = (sort: Sort, filters: readonly Filter[]) =>
   sort !== TRASH_ORDER && filters.every(filter => filter === 'completed')
 
@@ -73,14 +73,14 @@ function listingOf(sort: Sort, filters: readonly Filter[]) {
   const name = ['task_list', sort, ...filters].join(' ')
   const known = hot.get(name)
   if (known !== undefined) return known
-  const made = listing(name, sort, filters)
-  hot.set(name, made)
-  return made
+  const created = listing(name, sort, filters)
+  hot.set(name, created)
+  return created
 }
 
 /**
- * Up to `limit` tasks after `after`, in the order of `sort`; equal keys by id, in the same direction. Fewer where the
- * text before the last one reaches `pageBytes`.
+ * Up to `limit` tasks after `after`, in the order of `sort`; equal keys by id, in the same direction. Fewer if the text
+ * before the last one reaches `pageBytes`.
  */
 export function list(db: Kysely<Tables>, { sort, filters, after, ...page }: Page): Promise<Task[]> {
   const names = (Object.keys(conditions) as Filter[]).filter(name => filters[name] !== undefined)

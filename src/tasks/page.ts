@@ -11,8 +11,8 @@ interface Text {
 const textBytes = sql`octet_length(title) + coalesce(octet_length(description), 0)`
 
 /**
- * The rows of `page` in `order` until those before a row have `pageBytes` of text: as much as a response may hold, and
- * one row more, which says that there is more.
+ * The rows of `page` in `order`, up to the first one that exceeds `pageBytes` of text in total. That row does not fit
+ * into the response, but shows that there is more.
  * @param page a query that is bounded in rows and returns them in `order`
  */
 export const boundedInBytes = (
@@ -30,7 +30,7 @@ export const boundedInBytes = (
 
 /**
  * The part of `rows` that a response holds: at most `limit` rows, with at most `pageBytes` of text.
- * @param rows what a query returned that asked for one row more than `limit`, bounded in bytes
+ * @param rows the result of a query for one row more than `limit`, bounded in bytes
  */
 export function cutPage<Row extends Text>(
   rows: Row[],

@@ -1,8 +1,7 @@
 /**
- * The SQL that reads and writes single tasks. Lists are in list-queries.ts, what writes or deletes several at once in
- * bulk-queries.ts.
+ * All SQL that reads and writes single tasks. Lists are in list-queries.ts, writes of several tasks in bulk-queries.ts.
  *
- * Times come as parameters, never from now(), and every condition names user_id: distributed PostgreSQL asks for both.
+ * Times are parameters, never now(), and every condition names user_id: distributed PostgreSQL requires both.
  */
 import { type RawBuilder, sql } from 'kysely'
 import type { Precondition } from '../contract/precondition.ts'
@@ -16,7 +15,7 @@ interface Key {
 }
 
 // A lookup by id never states the predicate of a partial index. PostgreSQL might choose that index, whose last column
-// is the id, and walk all of the user's tasks. So the filter is outside, and `offset 0` keeps it there.
+// is the id, and scan all of the user's tasks. So the filter is outside, and `offset 0` keeps it there.
 export const find = read.maybe<Key, Task>(
   'task_find',
   ({ userId, id }) => sql`
@@ -27,8 +26,8 @@ export const find = read.maybe<Key, Task>(
 type NewTask = Key & Partial<Fields> & { now: string; quota: number; epoch: number }
 
 /**
- * Stores a new task; undefined where the user has, or had, one with this id, or has as many live tasks as `quota`
- * allows. Nothing is written then; `findTaken` says which it is.
+ * Stores a new task. Writes nothing and returns undefined if the user has, or had, a task with this id, or has as many
+ * live tasks as `quota` allows; `findTaken` tells these cases apart.
  */
 // If two requests create the same id concurrently, one gets a unique violation; its retry finds the task. `on conflict
 // do nothing` would be wrong, because the counter would have counted a task that does not exist.
@@ -45,9 +44,8 @@ export const insert = write.maybe<NewTask, Task>('task_insert', places => {
     returning ${columnsOf('t')}`
 })
 
-/** Whether the task that has this id was deleted after `deletedSince`; undefined where the id is free. */
-// The time is not part of the condition, which could lead PostgreSQL to an index of the trash instead of the primary
-// key.
+/** Whether the task with this id was deleted after `deletedSince`; undefined if the id is free. */
+// The time is not in the condition, so that PostgreSQL uses the primary key and not an index of the trash.
 export const findTaken = read.maybe<Key & { deletedSince: string }, { isInTrash: boolean }>(
   'task_find_taken',
   ({ userId, id, deletedSince }) => sql`
@@ -55,36 +53,36 @@ export const findTaken = read.maybe<Key & { deletedSince: string }, { isInTrash:
     where user_id = ${userId} and id = ${id}::uuid`,
 )
 
-/** The task that a write is about, and the revisions at which it may be written. */
+/** The key of the task to write, and the write's precondition. */
 export type Target = Key & Precondition
 
 /** The task after a write; unchanged if the write's precondition failed. */
 export type Written = Task & {
   /** Whether the precondition held. */
   matched: boolean
-  /** How many tombstones the user has now; 0 where nothing was written. */
+  /** The user's number of tombstones afterwards; 0 if nothing was written. */
   tombstones: number
 }
 
 interface Write {
   /** Whether the locked `task` exists for this write; if not, no row is returned. */
-  isThere?: RawBuilder<unknown>
+  exists?: RawBuilder<unknown>
   /** An item of a from clause with the new values of `columns`, computed from `stored.task`. */
   next: RawBuilder<unknown>
   columns: readonly string[]
-  /** What else is set, of `t` and `next`. */
+  /** Further assignments, which may refer to `t` and `next`. */
   others?: RawBuilder<unknown>
   counters?: Pick<Parameters<typeof takeRevisions>[1], 'live' | 'tombstones' | 'when'>
 }
 
 /**
  * Every write of one task: locks it, checks the condition on the locked row, takes a revision if the task would change,
- * writes it and returns it. `next` must stay above the lock: next to it, it would be computed from the row as it was
- * before the wait for the lock.
+ * writes it and returns it. `next` must be outside of the query that locks; inside, it would be computed from the row
+ * as it was before the wait for the lock.
  */
 const writeOne = (
   { userId, id, ifMatch, ifNoneMatch }: Places<Target>,
-  { isThere = sql`(task).deleted_at is null`, next, columns, others = sql``, counters }: Write,
+  { exists = sql`(task).deleted_at is null`, next, columns, others = sql``, counters }: Write,
 ) => {
   const of = (row: string) => sql.join(columns.map(column => sql`${sql.raw(row)}.${sql.ref(column)}`))
   const revision = sql`(task).revision`
@@ -95,7 +93,7 @@ const writeOne = (
     with stored as (
       select task, ${matched} as matched
       from (select task from task where user_id = ${userId} and id = ${id}::uuid offset 0 for update) as locked
-      where ${isThere}
+      where ${exists}
     ), next as (
       select ${of('next')}
       from stored cross join lateral ${next} as next
@@ -114,9 +112,7 @@ const writeOne = (
     select ${columnsOf('(task)')}, matched, 0 from stored where not exists (select from written)`
 }
 
-/**
- * How a change of a task's fields changes its times. They never run backwards, although the clocks of replicas differ.
- */
+/** How a change of a task's fields changes its times, which never decrease although the clocks of replicas differ. */
 const touched = (now: Place) => sql`,
         completed_at = case
           when next.completed then coalesce(t.completed_at, greatest(t.updated_at, ${now}::timestamptz))
@@ -135,7 +131,7 @@ export const update = write.maybe<Target & { patch: string; now: string }, Writt
   }),
 )
 
-/** Sets whether a task is completed, or inverts it where `completed` is null; otherwise as `update`. */
+/** Sets whether a task is completed, or toggles it if `completed` is null; otherwise like `update`. */
 export const complete = write.maybe<Target & { completed: boolean | null; now: string }, Written>(
   'task_complete',
   places =>
@@ -156,12 +152,12 @@ export const remove = write.maybe<Target & { now: string }, Written>('task_remov
 )
 
 /**
- * Restores a task that was deleted after `deletedSince`, if the condition holds, and returns it; a live one is returned
- * as it is, and a deleted one where the user has as many live tasks as `quota` allows. Undefined where there is none.
+ * Restores a task that was deleted after `deletedSince`, if the condition holds, and returns it; undefined if there is
+ * no such task. A live task is returned unchanged, and so is a deleted one if `quota` allows no more live tasks.
  */
 export const restore = write.maybe<Target & { deletedSince: string; quota: number }, Written>('task_restore', places =>
   writeOne(places, {
-    isThere: sql`coalesce((task).deleted_at > ${places.deletedSince}::timestamptz, true)`,
+    exists: sql`coalesce((task).deleted_at > ${places.deletedSince}::timestamptz, true)`,
     next: sql`(select null::timestamptz as deleted_at)`,
     columns: ['deleted_at'],
     counters: { live: 1, tombstones: -1, when: sql`c.live < ${places.quota}::bigint` },

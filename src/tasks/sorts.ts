@@ -1,4 +1,4 @@
-/** The orders of lists. Equal keys are in the order of their ids, in the same direction. */
+/** The orders of lists. Equal keys are ordered by id, in the same direction. */
 import { type RawBuilder, sql } from 'kysely'
 import type { operations } from '../contract/openapi.gen.ts'
 import type { Places } from '../database/statement.ts'
@@ -14,27 +14,27 @@ export type Sort = ContractSort | typeof TRASH_ORDER
 type KeyName<Order extends string> = Order extends `-${infer Name}` ? Name : Order
 
 interface SortKey {
-  /** As a row and a cursor have it; null comes last in both directions. */
-  of(task: Task): string | null
-  /** Whether a cursor may have this key. PostgreSQL would refuse others. */
+  /** The key of a task, as in a cursor; null comes last in both directions. */
+  keyOf(task: Task): string | null
+  /** Whether a cursor may have this key; PostgreSQL would reject others. */
   isValid(key: unknown): boolean
   /** Keys before and after those of all rows. */
   bounds: readonly [lowest: string, highest: string]
   /** The type in SQL. */
   type: RawBuilder<unknown>
-  /** Which rows the order has: the predicate of its index, or a narrower condition. */
+  /** The condition on the rows of the list: the predicate of its index, or a narrower one. */
   rows(places: Places<{ deletedSince?: string }>): RawBuilder<unknown>
 }
 
 const time = (name: 'created_at' | 'updated_at' | 'deleted_at') => ({
-  of: (task: Task) => task[name],
+  keyOf: (task: Task) => task[name],
   isValid: isTime,
   bounds: ['-infinity', 'infinity'] as const,
   type: sql`timestamptz`,
 })
 const live = () => sql`deleted_at is null`
 
-/** A timestamp of the contract's form. PostgreSQL has no year 0. */
+/** Whether it is a timestamp in the contract's form. PostgreSQL has no year 0. */
 const isTime = (key: unknown) =>
   typeof key === 'string' && /^(?!0000)\d{4}-/.test(key) && new Date(key).toJSON() === key
 
@@ -43,7 +43,7 @@ export const keys: Record<KeyName<Sort>, SortKey> = {
   created_at: { ...time('created_at'), rows: live },
   updated_at: { ...time('updated_at'), rows: live },
   title: {
-    of: task => task.title,
+    keyOf: task => task.title,
     isValid: key => typeof key === 'string' && key !== '' && key.isWellFormed() && !key.includes('\0'),
     // Longer than a title may be.
     bounds: ['', '\u{10ffff}'.repeat(256)],

@@ -1,17 +1,17 @@
-/** Gives all users a new epoch: afterwards no sync token from before is valid. */
+/** Gives all users a new epoch, which invalidates every earlier sync token. */
 import type { Kysely } from 'kysely'
 import { createEpoch } from '../database/epoch.ts'
 import type { Tables } from '../database/tables.ts'
 import { renewEpoch } from './queries.ts'
 
-/** How many users get theirs at a time. */
+/** Number of users updated at a time. */
 const CHUNK = 1_000
 
 /**
- * How far revisions are moved on: further than any that were given after the backup, which must not be given again.
- * 2^21 restores fit into a number that is exact in JavaScript.
+ * How far revisions are moved forward: beyond any revision taken after the backup, which must not be used again.
+ * JavaScript's exact numbers have room for 2^21 restores.
  */
-const REVISIONS = 2 ** 32
+const REVISION_GAP = 2 ** 32
 
 /** @param progress gets the number of users so far after each chunk */
 export async function renewEpochs(db: Kysely<Tables>, progress: (users: number) => void): Promise<void> {
@@ -19,7 +19,7 @@ export async function renewEpochs(db: Kysely<Tables>, progress: (users: number) 
   let users = 0
   let [after, count] = ['', CHUNK]
   while (count === CHUNK) {
-    ;({ last: after, count } = await renewEpoch(db, { after, limit: CHUNK, epoch, revisions: REVISIONS }))
+    ;({ last: after, count } = await renewEpoch(db, { after, limit: CHUNK, epoch, revisions: REVISION_GAP }))
     users += count
     progress(users)
   }

@@ -1,4 +1,4 @@
-/** What each operation on users does. */
+/** The handlers of the operations on users. */
 import type { Handler } from '../context.ts'
 import { validationFailed } from '../contract/validate.ts'
 import { erasePart } from './erase.ts'

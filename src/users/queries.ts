@@ -1,4 +1,4 @@
-/** All SQL on users as a whole: erasing one, and the epochs of all. */
+/** All SQL on users as a whole: erasing a user, and renewing the epochs of all users. */
 import { sql } from 'kysely'
 import { limitTo, lockedInOrder } from '../database/planning.ts'
 import { adjustCounters } from '../database/revisions.ts'
@@ -8,16 +8,15 @@ interface User {
   userId: string
 }
 
-/**
- * `limit`: how many rows at a time. While a part is left, the epoch is new already: clients must not miss what is gone.
- */
 interface Part extends User {
+  /** Maximum number of rows. */
   limit: number
+  /** The new epoch, set with the first part, so that clients do not miss the deletions. */
   epoch: number
 }
 
-/** Deletes up to `limit` tasks of a user, and gives the rest a new epoch; returns how many. */
-// Tasks before the counter, in the order of their ids, as in every write.
+/** Deletes up to `limit` tasks of a user and sets a new epoch; returns the number of tasks. */
+// As in every write, the tasks are locked in id order, before the counter.
 export const eraseTasks = write.one<Part, { count: number }>(
   'user_erase_tasks',
   ({ userId, limit, epoch }) => sql`
@@ -37,8 +36,8 @@ export const eraseTasks = write.one<Part, { count: number }>(
     select count(*) as count from gone`,
 )
 
-/** Deletes up to `limit` idempotency keys of a user, and gives the rest a new epoch; returns how many. */
-// A statement of its own: a request with a key locks the key before its tasks.
+/** Deletes up to `limit` idempotency keys of a user and sets a new epoch; returns the number of keys. */
+// A separate statement, because a request with a key locks the key before its tasks.
 export const eraseKeys = write.one<Part, { count: number }>(
   'user_erase_keys',
   ({ userId, limit, epoch }) => sql`
@@ -57,14 +56,14 @@ export const eraseKeys = write.one<Part, { count: number }>(
     select count(*) as count from gone`,
 )
 
-/** Locks a user's counter: a write that has it ends before the transaction's next statement. */
+/** Locks a user's counter, so that the transaction's next statement sees every write that held it before. */
 export const lockClock = write.none<User>(
   'user_lock_clock',
   ({ userId }) => sql`select from user_clock where user_id = ${userId} for update`,
 )
 
-/** Deletes the counter of a user who has nothing else. */
-// Not `exists`: where the user has most rows, it may look for one among those of others.
+/** Deletes the counter of a user who has no other rows. */
+// Not `exists`, which may scan the table if its statistics say that most rows are this user's.
 export const removeClock = write.none<User>(
   'user_remove_clock',
   ({ userId }) => sql`
@@ -74,16 +73,16 @@ export const removeClock = write.none<User>(
       and (select key from idempotency_key where user_id = ${userId} order by key limit 1) is null`,
 )
 
-/** Up to `limit` users after the one that is given. */
+/** Up to `limit` users after the given one. */
 interface Chunk {
   after: string
   limit: number
   epoch: number
-  /** How far their revisions are moved on. */
+  /** How far their revisions are moved forward. */
   revisions: number
 }
 
-/** Gives a chunk of users a new epoch; returns how many there were, and the last of them. */
+/** Gives a chunk of users a new epoch; returns the number of users and the last one. */
 export const renewEpoch = write.one<Chunk, { count: number; last: string }>(
   'user_renew_epoch',
   ({ after, limit, epoch, revisions }) => sql`
