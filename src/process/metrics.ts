@@ -33,32 +33,32 @@ export function createMetrics(poolUsage: (() => PoolUsage) | undefined, log: Log
   collectDefaultMetrics({ register: registry })
   const requests = new Histogram({
     name: 'http_request_duration_seconds',
-    help: 'Requests by operation and status, and how long they took.',
+    help: 'Duration of requests in seconds, by operation and status.',
     labelNames: ['operation_id', 'status'],
     buckets: DURATIONS,
     registers: [registry],
   })
   const databaseErrors = new Counter({
     name: 'database_errors_total',
-    help: 'Failures of the database that requests met, by SQLSTATE or code of the driver.',
+    help: 'Database errors during requests, by SQLSTATE or driver code.',
     labelNames: ['code'],
     registers: [registry],
   })
   const connectionsClosed = new Counter({
     name: 'http_connections_closed_total',
-    help: 'Connections closed because they, or all together, held too much, by reason.',
+    help: 'Client connections closed because of a limit, by reason.',
     labelNames: ['reason'],
     registers: [registry],
   })
   const jobRuns = new Counter({
     name: 'job_runs_total',
-    help: 'Runs of jobs in the background, by outcome.',
+    help: 'Runs of background jobs, by job and outcome.',
     labelNames: ['job', 'outcome'],
     registers: [registry],
   })
   const jobDurations = new Histogram({
     name: 'job_duration_seconds',
-    help: 'How long runs of jobs in the background took, whatever their outcome.',
+    help: 'Duration of runs of background jobs in seconds, whatever their outcome.',
     labelNames: ['job'],
     buckets: JOB_DURATIONS,
     registers: [registry],
@@ -66,7 +66,7 @@ export function createMetrics(poolUsage: (() => PoolUsage) | undefined, log: Log
   if (poolUsage !== undefined) {
     new Gauge({
       name: 'database_connections',
-      help: 'Connections to the database by what they do, and requests that wait for one.',
+      help: 'Database connections that are busy or idle, and requests waiting for one.',
       labelNames: ['state'],
       registers: [registry],
       collect() {
@@ -104,8 +104,8 @@ export function createMetrics(poolUsage: (() => PoolUsage) | undefined, log: Log
       // This server alone must not keep the process alive.
       server.unref().listen(port, host)
       await once(server, 'listening')
-      const { address, family, port: taken } = server.address() as AddressInfo
-      return `http://${family === 'IPv6' ? `[${address}]` : address}:${taken}/metrics`
+      const { address, family, port: actual } = server.address() as AddressInfo
+      return `http://${family === 'IPv6' ? `[${address}]` : address}:${actual}/metrics`
     },
   }
 }
