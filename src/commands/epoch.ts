@@ -1,6 +1,6 @@
 /**
- * `npm run epoch`: after a restore from a backup, so that every client starts anew (410) instead of missing changes in
- * silence, and so that no ETag names two states of a task.
+ * `npm run epoch`: run it after a restore from a backup, so that every client starts over (410) instead of silently
+ * missing changes, and so that no ETag identifies two states of a task.
  */
 import { renewEpochs } from '../users/epoch.ts'
 import { withDatabase } from './with-database.ts'

@@ -1,12 +1,12 @@
 /**
- * `npm run forget -- <user_id>`: erases a user, with everything that is stored for one; it may be repeated at any time.
+ * `npm run forget -- <user_id>`: erases a user and everything stored for that user; it may be repeated at any time.
  */
 import { erasePart } from '../users/erase.ts'
 import { withDatabase } from './with-database.ts'
 
 const [userId, ...more] = process.argv.slice(2)
 if (userId === undefined || more.length > 0) {
-  console.error('Usage: npm run forget -- <user_id>, such as: npm run forget -- alice')
+  console.error('Usage: npm run forget -- <user_id>, for example: npm run forget -- alice')
   process.exit(1)
 }
 

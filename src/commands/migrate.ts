@@ -1,6 +1,6 @@
 /**
- * `npm run migrate [-- up | down | status]`: the schema of the configured database; up is the default, down takes one
- * migration back.
+ * `npm run migrate [-- up | down | status]`: migrates the configured database; up is the default, down reverts one
+ * migration.
  */
 import type { Kysely } from 'kysely'
 import { migrateDown, migrateUp, migrationStatus } from '../database/migrate.ts'
@@ -9,7 +9,7 @@ import { withDatabase } from './with-database.ts'
 
 const commands = {
   up: async (db, quick) => report('done', await migrateUp(db, quick), 'The schema is up to date.'),
-  down: async (db, quick) => report('taken back', await migrateDown(db, quick), 'There is nothing to take back.'),
+  down: async (db, quick) => report('reverted', await migrateDown(db, quick), 'There is nothing to revert.'),
   status: async db => {
     for (const { name, executedAt } of await migrationStatus(db)) {
       console.log(`${name}\t${executedAt?.toISOString() ?? 'pending'}`)
@@ -23,7 +23,7 @@ function report(what: string, names: string[], nothing: string): void {
 
 const command = process.argv[2] ?? 'up'
 if (!Object.hasOwn(commands, command)) {
-  console.error(`There is no ${command}: use up, down or status.`)
+  console.error(`Unknown command ${command}: use up, down or status.`)
   process.exit(1)
 }
 await withDatabase(database => database.migrate(commands[command as keyof typeof commands]))

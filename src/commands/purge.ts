@@ -1,7 +1,4 @@
-/**
- * `npm run purge`: deletes for good what is too old, now and to the end; what servers do by themselves, a little at a
- * time.
- */
+/** `npm run purge`: purges all expired data now, which servers also do periodically. */
 import { retention } from '../config/storage.ts'
 import { describeError } from '../database/errors.ts'
 import { type Purged, purge } from '../jobs/purge.ts'

@@ -1,7 +1,4 @@
-/**
- * `npm run token -- alice [seconds]`: a token for development, signed with AUTH_SECRET; it lives for an hour unless
- * told otherwise.
- */
+/** `npm run token -- alice [seconds]`: creates a token for development, signed with AUTH_SECRET, valid for an hour. */
 import { SignJWT } from 'jose'
 import { readConfig } from '../config/read.ts'
 import { createAjv, loadContract } from '../contract/load.ts'
@@ -16,9 +13,9 @@ try {
   const { document } = await loadContract(handlers)
   const isUser = createAjv().compile(document.components.schemas.UserId)
   if (user === undefined || !isUser(user) || !/^[1-9]\d*$/.test(seconds) || more.length > 0) {
-    throw new StartError('Usage: npm run token -- <user_id> [seconds], such as: npm run token -- alice 600')
+    throw new StartError('Usage: npm run token -- <user_id> [seconds], for example: npm run token -- alice 600')
   }
-  if (AUTH_SECRET === undefined) throw new StartError('Set AUTH_SECRET, to the one that the service has.')
+  if (AUTH_SECRET === undefined) throw new StartError("Set AUTH_SECRET to the service's secret.")
   const token = new SignJWT()
     .setProtectedHeader({ alg: 'HS256', typ: AUTH_TOKEN_TYPE })
     .setSubject(user)

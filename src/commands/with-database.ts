@@ -1,4 +1,4 @@
-/** For commands that work on the configured database. */
+/** Opens and closes the configured database for a command. */
 import { pino } from 'pino'
 import { databaseConfig } from '../config/database.ts'
 import { readConfig } from '../config/read.ts'
@@ -6,8 +6,8 @@ import type { Config } from '../config/variables.ts'
 import { type Database, databaseFailure, openDatabase } from '../database/open.ts'
 
 /**
- * Opens the database, says which it is, does `work` and closes it; whatever fails is told, in a sentence where an
- * operator can mend it, and ends with 1.
+ * Opens the database, prints its description, runs `work` and closes it. An error is printed, as a sentence if an
+ * operator can fix it, and the process exits with 1.
  */
 export async function withDatabase(work: (database: Database, config: Config) => Promise<unknown>): Promise<void> {
   try {

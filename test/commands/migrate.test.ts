@@ -37,8 +37,8 @@ t.test('status, up and down', async t => {
   )
   t.same(await migrate('up'), ['The schema is up to date.'])
   for (const line of await migrate('status')) t.match(line, /^\d{4}_\w+\t\d{4}-.*Z$/)
-  t.same(await migrate('down'), [(done.at(-1) as string).replace('done', 'taken back')])
-  await t.rejects(migrate('sideways'), { code: 1, stderr: 'There is no sideways: use up, down or status.\n' })
+  t.same(await migrate('down'), [(done.at(-1) as string).replace('done', 'reverted')])
+  await t.rejects(migrate('sideways'), { code: 1, stderr: 'Unknown command sideways: use up, down or status.\n' })
 })
 
 t.test('a database that is not there, and one that is not ours, end in one sentence', async t => {
