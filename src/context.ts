@@ -9,7 +9,7 @@ export interface Context {
   /** When this attempt began; a retry after a conflict has a new time. */
   now: Date
   limits: Limits
-  /** Runs `work` once the outcome of the request is certain, outside of any transaction; for each name, only the last. */
+  /** Runs `work` once the request's outcome is certain, outside of any transaction; for each name, only the last. */
   afterwards(name: string, work: (db: Kysely<Tables>) => Promise<void>): void
 }
 
