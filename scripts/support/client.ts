@@ -34,8 +34,19 @@ type IdArgument<Op extends OperationId> = Contract[Op]['parameters'] extends { p
 /** A field with a default may be left out. */
 type WithoutDefaults<T, Name> = Omit<T, Extract<Name, keyof T>> & Partial<Pick<T, Extract<Name, keyof T>>>
 
-type BodyArgument<Op extends OperationId> = Contract[Op] extends { requestBody: infer Body }
-  ? [body: WithoutDefaults<Content<Body>, defaults[Op]['body']>]
+/** The tasks that a batch creates are as for createTask. */
+type Items<T> = T extends (infer Item)[]
+  ? Items<Item>[]
+  : T extends { action: 'create' }
+    ? Omit<T, 'task'> & { task: RequestBody<'createTask'> }
+    : T
+
+type RequestBody<Op extends OperationId> = Contract[Op] extends { requestBody: infer Body }
+  ? WithoutDefaults<{ [Name in keyof Content<Body>]: Items<Content<Body>[Name]> }, defaults[Op]['body']>
+  : never
+
+type BodyArgument<Op extends OperationId> = Contract[Op] extends { requestBody: unknown }
+  ? [body: RequestBody<Op>]
   : [Exclude<Contract[Op]['requestBody'], undefined>] extends [never]
     ? []
     : [body?: Content<Exclude<Contract[Op]['requestBody'], undefined>> | undefined]
