@@ -1,17 +1,14 @@
-/** If-Match and If-None-Match: 304, 412, and one winner among many. */
+/** If-Match and If-None-Match: 304, 412, and exactly one success among concurrent writes. */
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import type { User } from '../../scripts/support/client.ts'
 import { operations } from '../../scripts/support/contract.ts'
 import { validRequest } from '../../scripts/support/requests.ts'
-import { randomUser, startService, type Task } from '../../scripts/support/service.ts'
+import { startService, type Task } from '../../scripts/support/service.ts'
 import { prepareFor } from '../support/prepare.ts'
 
 const service = await startService()
 t.teardown(() => service[Symbol.asyncDispose]())
-const { call, create } = service
-
-const replacement = { title: 'Replaced', description: null, completed: true }
 
 /** Every write that takes a condition. */
 const writes = operations.filter(
@@ -24,27 +21,23 @@ async function find(user: User, id: string) {
   return [...live.data, ...deleted.data].find(task => task.id === id) as Task
 }
 
-const pathOf = (task: Task) => `/api/${task.user_id}/tasks/${task.id}`
-
-t.test('a read is 304 for the revision that the caller has', async t => {
-  const task = await create(randomUser())
-  const path = pathOf(task)
-  t.equal(
-    (await call('GET', path, undefined, { 'if-match': '"9007199254740993"' })).status,
-    412,
-    'beyond all revisions',
-  )
+t.test('GET with If-None-Match returns 304 for the current revision, and the task for any other', async t => {
+  const alice = await service.newUser()
+  const task = await alice.createTask({ title: 'T' })
+  const get = (header: Record<string, string>) => alice.send.getTask(task.id, { header })
+  t.equal((await get({ 'If-Match': '"9007199254740993"' })).status, 412, 'beyond all revisions')
   for (const tags of ['"1"', 'W/"1"', '*', '"7", "1"', '"a,b" ,W/"1",', ',, "1"']) {
-    const { status, headers, text } = await call('GET', path, undefined, { 'if-none-match': tags })
+    const { status, headers, text } = await get({ 'If-None-Match': tags })
     t.same([status, headers.get('etag'), text], [304, '"1"', ''], tags)
   }
-  t.equal((await call('HEAD', path, undefined, { 'if-none-match': '"1"' })).status, 304)
+  const head = await service.call('HEAD', alice.path('getTask', task.id), undefined, { 'if-none-match': '"1"' })
+  t.equal(head.status, 304)
   for (const tags of ['"2"', '"01"', '""', '"1.0"', '"11"', '"99999999999999999999"']) {
-    const { status, body } = await call('GET', path, undefined, { 'if-none-match': tags })
+    const { status, body } = await get({ 'If-None-Match': tags })
     t.same([status, body], [200, task], tags)
   }
-  const changed = (await call('PATCH', path, { title: 'Changed' })).body
-  const after = await call('GET', path, undefined, { 'if-none-match': '"1"' })
+  const changed = await alice.updateTask(task.id, { title: 'Changed' })
+  const after = await get({ 'If-None-Match': '"1"' })
   t.same([after.status, after.body, after.headers.get('etag')], [200, changed, '"2"'])
 })
 
@@ -52,7 +45,7 @@ for (const operation of writes) {
   const { operationId } = operation
   const prepare = async (user: User) => find(user, await prepareFor(operationId, user))
   const write = ({ user_id, id }: Task, headers: Record<string, string>) =>
-    call(...validRequest(operation, user_id, { id }), headers)
+    service.call(...validRequest(operation, user_id, { id }), headers)
   const isDeletion = '204' in operation.responses
 
   t.test(`${operationId} with a condition that does not hold returns 412 and changes nothing`, async t => {
@@ -75,14 +68,14 @@ for (const operation of writes) {
       const answer = await write(task, condition)
       t.equal(answer.status, 412, JSON.stringify(condition))
       t.equal(answer.body.code, 'precondition_failed')
-      t.equal(answer.headers.get('etag'), tag, 'the current one')
+      t.equal(answer.headers.get('etag'), tag, 'the current ETag')
     }
     t.same(await find(user, task.id), task)
     const next = await user.createTask({ title: 'Next' })
-    t.equal(next.revision, task.revision + 1, 'the refused writes took no number')
+    t.equal(next.revision, task.revision + 1, 'the refused writes took no revision')
   })
 
-  t.test(`${operationId} with a condition that holds does its work`, async t => {
+  t.test(`${operationId} with a condition that holds succeeds`, async t => {
     const user = await service.newUser()
     for (const condition of ['"#"', '*', '"7000" , "#"', 'W/"1", "#"']) {
       const task = await prepare(user)
@@ -122,48 +115,53 @@ for (const operation of writes) {
       )
       const winners = answers.filter(({ status }) => status < 300)
       t.equal(winners.length, 1)
-      // A request that comes after a deletion finds nothing to have a condition on.
+      // After the deletion the task no longer exists, and a missing task is 404 whatever the condition.
       const loser = isDeletion ? 404 : 412
       t.equal(answers.filter(({ status }) => status === loser).length, 9)
       const next = await user.createTask({ title: 'Next' })
-      t.equal(next.revision, task.revision + 2, 'and only the winner took a number')
+      t.equal(next.revision, task.revision + 2, 'only the successful write took a revision')
     }
   })
 }
 
-t.test('a list has what If-Match needs', async t => {
-  const user = randomUser()
-  await create(user)
-  const [listed] = (await call('GET', `/api/${user}/tasks`)).body.data
-  const answer = await call('PUT', pathOf(listed), replacement, { 'if-match': `"${listed.revision}"` })
-  t.equal(answer.status, 200)
+t.test('PUT with If-Match and the revision from a list succeeds', async t => {
+  const alice = await service.newUser()
+  await alice.createTask({ title: 'T' })
+  const [listed] = (await alice.listTasks()).data
+  const replacement = { title: 'Replaced', description: null, completed: true }
+  const header = { 'If-Match': `"${listed?.revision}"` }
+  t.equal((await alice.send.replaceTask(`${listed?.id}`, replacement, { header })).status, 200)
 })
 
-t.test('a condition is about the task, also where nothing would change', async t => {
-  const task = await create(randomUser())
-  const same = { title: task.title, description: task.description, completed: task.completed }
-  t.equal((await call('PUT', pathOf(task), same, { 'if-match': '"9"' })).status, 412)
-  t.same((await call('PUT', pathOf(task), same, { 'if-match': '"1"' })).body, task)
+t.test('PUT with a stale If-Match returns 412 even if it would change nothing', async t => {
+  const alice = await service.newUser()
+  const task = await alice.createTask({ title: 'T' })
+  const { title, description, completed } = task
+  const put = (tag: string) =>
+    alice.send.replaceTask(task.id, { title, description, completed }, { header: { 'If-Match': tag } })
+  t.equal((await put('"9"')).status, 412)
+  t.same((await put('"1"')).body, task)
 })
 
-t.test('a read with If-Match is 412 where the task is another one', async t => {
-  const task = await create(randomUser())
-  const read = (headers: Record<string, string>) => call('GET', pathOf(task), undefined, headers)
-  t.same((await read({ 'if-match': '"1"' })).body, task)
-  t.same((await read({ 'if-match': '*' })).body, task)
-  const refused = await read({ 'if-match': '"2"', 'if-none-match': '"1"' })
-  t.match([refused.status, refused.headers.get('etag')], [412, '"1"'], 'If-Match comes first')
-  t.equal((await read({ 'if-match': '"1"', 'if-none-match': '*' })).status, 304)
+t.test('GET with a stale If-Match returns 412; If-Match takes precedence over If-None-Match', async t => {
+  const alice = await service.newUser()
+  const task = await alice.createTask({ title: 'T' })
+  const get = (header: Record<string, string>) => alice.send.getTask(task.id, { header })
+  t.same((await get({ 'If-Match': '"1"' })).body, task)
+  t.same((await get({ 'If-Match': '*' })).body, task)
+  const refused = await get({ 'If-Match': '"2"', 'If-None-Match': '"1"' })
+  t.match([refused.status, refused.headers.get('etag')], [412, '"1"'])
+  t.equal((await get({ 'If-Match': '"1"', 'If-None-Match': '*' })).status, 304)
 })
 
-t.test('a write that is about no one task refuses conditions, rather than doing without them', async t => {
-  const user = randomUser()
-  const task = await create(user, { completed: true })
+t.test('every write without a task id in its path refuses preconditions with 400 and writes nothing', async t => {
+  const alice = await service.newUser()
+  const task = await alice.createTask({ title: 'T', completed: true })
   for (const operation of operations) {
     if (operation.method === 'get' || operation.path.includes('{id}')) continue
-    const [method, path, body] = validRequest(operation, user)
+    const [method, path, body] = validRequest(operation, alice.id)
     for (const name of ['if-match', 'if-none-match']) {
-      const answer = await call(method, path, body, { [name]: '*' })
+      const answer = await service.call(method, path, body, { [name]: '*' })
       t.match(
         [answer.status, answer.body.errors],
         [400, [{ in: 'header', name, code: 'unknown' }]],
@@ -171,5 +169,5 @@ t.test('a write that is about no one task refuses conditions, rather than doing 
       )
     }
   }
-  t.same((await call('GET', `/api/${user}/tasks`)).body.data, [task])
+  t.same((await alice.listTasks()).data, [task])
 })
