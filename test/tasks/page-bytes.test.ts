@@ -1,84 +1,98 @@
-/** Pages end at 1 MiB of text, however many rows they may have. */
+/** A page holds at most 1 MiB of text, whatever its limit on rows. */
 import { sql } from 'kysely'
 import t from 'tap'
-import { type Answer, randomUser, startService } from '../../scripts/support/service.ts'
+import type { User } from '../../scripts/support/client.ts'
+import { startService, type Task } from '../../scripts/support/service.ts'
 
 const service = await startService()
 t.teardown(() => service[Symbol.asyncDispose]())
-const { call, create, database } = service
+const { kysely } = service.database
+
+type Query = NonNullable<NonNullable<Parameters<User['listTasks']>[0]>['query']>
 
 /** The longest description there is: 40,000 bytes of UTF-8. */
 const description = '😀'.repeat(10_000)
 const COUNT = 60
+const MEBIBYTE = 1_048_576
 
-/** As many large tasks as make three pages; every fifth is completed, every other in the trash if `deleted`. */
-async function seed({ deleted = false, text = description } = {}): Promise<string> {
-  const user = randomUser()
-  await create(user, { title: 'T' })
+/**
+ * A user with enough large tasks for three pages. Every fifth one is completed; with `deleted`, all of them are in the
+ * trash.
+ */
+async function seed({ deleted = false, text = description } = {}): Promise<User> {
+  const user = await service.newUser()
+  await user.createTask({ title: 'T' })
   await sql`
     insert into task (user_id, id, title, description, completed, completed_at, created_at, updated_at, deleted_at, revision)
     select user_id, gen_random_uuid(), title, ${text}, number % 5 = 0, case when number % 5 = 0 then created_at end,
       created_at + number * interval '1 second', updated_at, ${deleted ? sql`now()` : sql`null`}, 1 + number
-    from task, generate_series(1, ${COUNT}) as number where user_id = ${user}`.execute(database.kysely)
-  await sql`update user_clock set revision = ${1 + COUNT} where user_id = ${user}`.execute(database.kysely)
+    from task, generate_series(1, ${COUNT}) as number where user_id = ${user.id}`.execute(kysely)
+  await sql`update user_clock set revision = ${1 + COUNT} where user_id = ${user.id}`.execute(kysely)
   return user
 }
 
-const textBytes = (task: { title: string; description: string | null } | null) =>
+const textBytes = (task: Task | null) =>
   task === null ? 0 : Buffer.byteLength(task.title) + Buffer.byteLength(task.description ?? '')
-const MEBIBYTE = 1_048_576
 
-/** Follows a list to its end; checks each page's size and returns the ids. */
-async function follow(test: typeof t, path: string): Promise<string[][]> {
-  const pages: string[][] = []
-  for (let cursor: string | null = ''; cursor !== null; ) {
-    const { body }: Answer = await call('GET', `${path}${cursor && `&cursor=${cursor}`}`)
-    test.ok(body.data.reduce((sum: number, task: never) => sum + textBytes(task), 0) <= MEBIBYTE)
-    pages.push(body.data.map(({ id }: { id: string }) => id))
-    cursor = body.next_cursor
+/** Whether the tasks have as little text as a page must have. */
+const fits = (tasks: (Task | null)[]) => tasks.reduce((sum, task) => sum + textBytes(task), 0) <= MEBIBYTE
+
+/** The pages of a list, from the first to the last. */
+async function pagesOf(user: User, query: Query): Promise<Task[][]> {
+  const pages: Task[][] = []
+  for (let next: { cursor?: string } | null = {}; next !== null; ) {
+    const page: Awaited<ReturnType<User['listTasks']>> = await user.listTasks({ query: { ...query, ...next } })
+    pages.push(page.data)
+    next = page.next_cursor === null ? null : { cursor: page.next_cursor }
   }
   return pages
 }
 
-t.test('a page of large tasks is cut, the next one goes on, and none is left out', async t => {
-  const user = await seed()
-  for (const sort of ['-created_at', 'created_at', 'title', '-updated_at']) {
-    const pages = await follow(t as never, `/api/${user}/tasks?limit=200&sort=${sort}`)
+const idsOf = (pages: Task[][]) => pages.flat().map(({ id }) => id)
+
+t.test('listTasks ends a page of large tasks early and continues without leaving one out', async t => {
+  const alice = await seed()
+  for (const sort of ['-created_at', 'created_at', 'title', '-updated_at'] as const) {
+    const pages = await pagesOf(alice, { limit: 200, sort })
+    t.ok(pages.every(fits))
     t.equal(pages.length, 3, `three pages in the order of ${sort}`)
-    t.equal(new Set(pages.flat()).size, 1 + COUNT)
-    t.equal(pages.flat().length, 1 + COUNT)
+    t.equal(new Set(idsOf(pages)).size, 1 + COUNT)
+    t.equal(idsOf(pages).length, 1 + COUNT)
   }
-  const completed = await follow(t as never, `/api/${user}/tasks?limit=200&completed=false`)
-  t.equal(new Set(completed.flat()).size, 49)
+  const open = await pagesOf(alice, { limit: 200, completed: false })
+  t.ok(open.every(fits))
+  t.equal(new Set(idsOf(open)).size, 49)
 })
 
-t.test('so is one of the trash, with the filter on completed and without', async t => {
-  const user = await seed({ deleted: true })
-  const all = await follow(t as never, `/api/${user}/tasks?limit=200&deleted=true`)
-  t.match([all.length, new Set(all.flat()).size], [3, COUNT])
-  const some = await follow(t as never, `/api/${user}/tasks?limit=200&deleted=true&completed=false`)
-  t.match([some.length, new Set(some.flat()).size], [2, 48])
+t.test('listTasks ends a page of the trash early, with and without a filter', async t => {
+  const alice = await seed({ deleted: true })
+  const all = await pagesOf(alice, { limit: 200, deleted: true })
+  t.ok(all.every(fits))
+  t.match([all.length, new Set(idsOf(all)).size], [3, COUNT])
+  const open = await pagesOf(alice, { limit: 200, deleted: true, completed: false })
+  t.ok(open.every(fits))
+  t.match([open.length, new Set(idsOf(open)).size], [2, 48])
 })
 
-t.test('a page that just fits is not cut', async t => {
-  const user = await seed({ text: 'x'.repeat(10_000) })
-  const pages = await follow(t as never, `/api/${user}/tasks?limit=200`)
+t.test('listTasks returns a page that just fits as a whole', async t => {
+  const alice = await seed({ text: 'x'.repeat(10_000) })
+  const pages = await pagesOf(alice, { limit: 200 })
+  t.ok(pages.every(fits))
   t.same(
     pages.map(({ length }) => length),
     [1 + COUNT],
   )
 })
 
-t.test('changes are cut and go on, too', async t => {
-  const user = await seed()
+t.test('listChanges ends a page of large tasks early and continues without leaving a change out', async t => {
+  const alice = await seed()
   const revisions: number[] = []
   let responses = 0
-  for (let since: string | undefined, more = true; more; responses += 1) {
-    const { body }: Answer = await call('GET', `/api/${user}/changes?limit=500${since ? `&since=${since}` : ''}`)
-    t.ok(body.data.reduce((sum: number, change: { task: never }) => sum + textBytes(change.task), 0) <= MEBIBYTE)
-    revisions.push(...body.data.map(({ revision }: { revision: number }) => revision))
-    since = body.next
-    more = body.has_more
+  for (let next: { since?: string } | null = {}; next !== null; responses += 1) {
+    const page: Awaited<ReturnType<User['listChanges']>> = await alice.listChanges({ query: { limit: 500, ...next } })
+    t.ok(fits(page.data.map(({ task }) => task)))
+    revisions.push(...page.data.map(({ revision }) => revision))
+    next = page.has_more ? { since: page.next } : null
   }
   t.equal(responses, 3)
   t.same(
