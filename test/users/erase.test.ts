@@ -1,27 +1,25 @@
-/** eraseUser and `npm run forget`: nothing of a user stays. */
+/** eraseUser and `npm run forget` delete everything that is stored for a user. */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { sql } from 'kysely'
 import t from 'tap'
+import { invalid, type User } from '../../scripts/support/client.ts'
 import { environment } from '../../scripts/support/process.ts'
 import { onPostgres, ownDatabase, randomUser, startService, type Task } from '../../scripts/support/service.ts'
 import { erasePart } from '../../src/users/erase.ts'
 import { untilWaiting } from '../support/locks.ts'
 
 const { DATABASE_URL: _, ...inherited } = process.env
-const config = await ownDatabase()
-t.teardown(() => config[Symbol.asyncDispose]())
 const forget = fileURLToPath(new URL('../../src/commands/forget.ts', import.meta.url))
 
-const service = await startService({ config })
+const service = await startService({ config: ownDatabase })
 t.teardown(() => service[Symbol.asyncDispose]())
-const { call, create } = service
 const { kysely } = service.database
 
-const erase = (user: string, confirm = user) => call('DELETE', `/api/${user}?confirm=${confirm}`)
+const erase = (user: User) => user.eraseUser({ query: { confirm: user.id } })
 
-/** Which tables have the text in any row. */
+/** The tables that contain the text in any row. */
 async function tablesWith(text: string): Promise<string[]> {
   const tables = await sql<{ name: string }>`
     select table_name as name from information_schema.tables where table_schema = 'public'`.execute(kysely)
@@ -34,102 +32,109 @@ async function tablesWith(text: string): Promise<string[]> {
   return found
 }
 
-/** Leaves something in every table that has a user's rows. */
-async function fill(user: string): Promise<Task> {
-  const task = await create(user, {}, { 'idempotency-key': 'key' })
-  const other = await create(user)
-  await call('DELETE', `/api/${user}/tasks/${other.id}`)
+/** Stores something in every table that has rows of users; returns a live task. */
+async function fill(user: User): Promise<Task> {
+  const task = await user.createTask({ title: 'Live' }, { header: { 'Idempotency-Key': 'key' } })
+  const { id } = await user.createTask({ title: 'Deleted' })
+  await user.deleteTask(id)
   return task
 }
 
-t.test('afterwards no row of any table has the user’s id, and others lose nothing', async t => {
-  const [user, neighbour] = [randomUser(), randomUser()]
-  await fill(user)
-  const kept = await fill(neighbour)
-  t.same(new Set(await tablesWith(user)), new Set(['task', 'idempotency_key', 'user_clock']))
-  t.match([(await erase(user)).status, (await erase(user)).body], [200, { deleted: 0, has_more: false }])
-  t.same(await tablesWith(user), [])
-  t.same((await call('GET', `/api/${neighbour}/tasks/${kept.id}`)).body, kept)
-  t.same((await call('GET', `/api/${user}/tasks`)).body, { data: [], next_cursor: null })
+t.test('eraseUser leaves no row with the user’s id in any table and keeps the data of other users', async t => {
+  const [alice, bob] = [await service.newUser(), await service.newUser()]
+  await fill(alice)
+  const kept = await fill(bob)
+  t.same(new Set(await tablesWith(alice.id)), new Set(['task', 'idempotency_key', 'user_clock']))
+  t.same(await erase(alice), { deleted: 2, has_more: false })
+  t.same(await erase(alice), { deleted: 0, has_more: false }, 'a second call has nothing to delete')
+  t.same(await tablesWith(alice.id), [])
+  t.same(await bob.getTask(kept.id), kept)
+  t.same(await alice.listTasks(), { data: [], next_cursor: null })
 })
 
-t.test('without the confirmation, or with another one, nothing is erased', async t => {
-  const user = randomUser()
-  await fill(user)
-  for (const query of ['', '?confirm=', `?confirm=${randomUser()}`]) {
-    const { status, body } = await call('DELETE', `/api/${user}${query}`)
-    t.match([status, body], [400, { code: 'validation_failed', errors: [{ in: 'query', name: 'confirm' }] }])
+t.test('eraseUser without the user’s id as confirmation returns 400 and erases nothing', async t => {
+  const alice = await service.newUser()
+  await fill(alice)
+  for (const query of [{}, { confirm: '' }, { confirm: randomUser() }]) {
+    t.match(await alice.send.eraseUser({ query: invalid(query) }), {
+      status: 400,
+      body: { code: 'validation_failed', errors: [{ in: 'query', name: 'confirm' }] },
+    })
   }
-  t.equal((await call('GET', `/api/${user}/tasks`)).body.data.length, 1)
+  t.equal((await alice.listTasks()).data.length, 1)
 })
 
-t.test('a user of many tasks is erased in parts, and clients start anew from the first one on', async t => {
-  const user = randomUser()
-  const task = await create(user)
+t.test('eraseUser erases a user with many tasks in steps; sync tokens are 410 after the first step', async t => {
+  const alice = await service.newUser()
+  const task = await alice.createTask({ title: 'T' })
   await sql`
     insert into task (user_id, id, title, completed, created_at, updated_at, revision)
     select user_id, gen_random_uuid(), title, false, created_at, updated_at, 1 + number
-    from task, generate_series(1, 5000) as number where user_id = ${user}`.execute(kysely)
-  await sql`update user_clock set revision = 5001, live = 5001 where user_id = ${user}`.execute(kysely)
-  const { next } = (await call('GET', `/api/${user}/changes`)).body
-  t.match((await erase(user)).body, { deleted: 5000, has_more: true })
-  t.equal((await call('GET', `/api/${user}/changes?since=${next}`)).status, 410)
-  t.match((await erase(user)).body, { deleted: 1, has_more: false })
-  t.same(await tablesWith(user), [])
-  t.equal((await call('GET', `/api/${user}/tasks/${task.id}`)).status, 404)
+    from task, generate_series(1, 5000) as number where user_id = ${alice.id}`.execute(kysely)
+  await sql`update user_clock set revision = 5001, live = 5001 where user_id = ${alice.id}`.execute(kysely)
+  const { next } = await alice.listChanges()
+  t.match(await erase(alice), { deleted: 5000, has_more: true })
+  t.equal((await alice.send.listChanges({ query: { since: next } })).status, 410)
+  t.match(await erase(alice), { deleted: 1, has_more: false })
+  t.same(await tablesWith(alice.id), [])
+  t.equal((await alice.send.getTask(task.id)).status, 404)
 })
 
-t.test('who writes again starts at revision 1, and tokens from before are 410', async t => {
-  const user = randomUser()
-  await fill(user)
-  const { next } = (await call('GET', `/api/${user}/changes`)).body
-  await erase(user)
-  const { status, body } = await call('GET', `/api/${user}/changes?since=${next}`)
-  t.match([status, body.code], [410, 'sync_token_expired'])
-  const empty = (await call('GET', `/api/${user}/changes`)).body.next
-  const tasks = [await create(user), await create(user), await create(user)]
+t.test('an erased user starts again at revision 1, and earlier sync tokens are 410', async t => {
+  const alice = await service.newUser()
+  await fill(alice)
+  const query = { since: (await alice.listChanges()).next }
+  await erase(alice)
+  t.match(await alice.send.listChanges({ query }), { status: 410, body: { code: 'sync_token_expired' } })
+  const { next: empty } = await alice.listChanges()
+  const tasks = [
+    await alice.createTask({ title: 'T' }),
+    await alice.createTask({ title: 'T' }),
+    await alice.createTask({ title: 'T' }),
+  ]
   t.same(
     tasks.map(({ revision }) => revision),
     [1, 2, 3],
   )
-  // At a revision that exists again, of data that do not.
-  t.equal((await call('GET', `/api/${user}/changes?since=${next}`)).status, 410)
+  // The revision of this token exists again, but the data are different.
+  t.equal((await alice.send.listChanges({ query })).status, 410)
   t.equal(
-    (await call('GET', `/api/${user}/changes?since=${empty}`)).body.data.length,
+    (await alice.listChanges({ query: { since: empty } })).data.length,
     3,
-    'who knew nothing, knows nothing wrong',
+    'a token from after the erasure is valid',
   )
 })
 
 t.test(
-  'a write that is in progress meanwhile keeps its counter',
+  'a write in progress during an erasure keeps the user’s counter',
   { skip: !onPostgres && 'PGlite has one connection' },
   async t => {
-    const user = randomUser()
-    await create(user)
+    const alice = await service.newUser()
+    await alice.createTask({ title: 'T' })
     const writing = await kysely.startTransaction().execute()
-    await sql`update user_clock set revision = revision + 1, live = live + 1 where user_id = ${user}`.execute(writing)
+    await sql`
+      update user_clock set revision = revision + 1, live = live + 1 where user_id = ${alice.id}`.execute(writing)
     await sql`
       insert into task (user_id, id, title, completed, created_at, updated_at, revision)
-      values (${user}, gen_random_uuid(), 'T', false, now(), now(), 2)`.execute(writing)
-    const erasing = erasePart(kysely, user)
+      values (${alice.id}, gen_random_uuid(), 'T', false, now(), now(), 2)`.execute(writing)
+    const erasing = erasePart(kysely, alice.id)
     await untilWaiting(kysely, 'delete from task')
     await writing.commit().execute()
     t.match(await erasing, { tasks: 1, hasMore: false })
-    t.equal((await create(user)).revision, 3, 'revisions go on')
-    await erase(user)
-    t.same(await tablesWith(user), [])
+    t.equal((await alice.createTask({ title: 'Next' })).revision, 3, 'revisions continue')
+    await erase(alice)
+    t.same(await tablesWith(alice.id), [])
   },
 )
 
-t.test('npm run forget erases, says what, and wants one user', async t => {
-  const own = await ownDatabase(t)
+t.test('npm run forget erases one user and prints what it erased; it refuses any other number of users', async t => {
+  await using own = await ownDatabase()
   const user = randomUser()
-  await t.test('a service that has stored something', async () => {
+  {
     await using service = await startService({ config: own })
-    const { create } = service
-    await create(user, {}, { 'idempotency-key': 'key' })
-  })
+    const alice = await service.newUser({ id: user })
+    await alice.createTask({ title: 'T' }, { header: { 'Idempotency-Key': 'key' } })
+  }
   const run = (...users: string[]) =>
     promisify(execFile)(process.execPath, [forget, ...users], { env: { ...inherited, ...environment(own) } })
   t.match((await run(user)).stdout, /^1 tasks and 1 idempotency keys erased$/m)
