@@ -1,4 +1,4 @@
-/** getHealth and getLiveness, and what is answered while the database is away. */
+/** getHealth and getLiveness, and the responses while the database is unavailable. */
 import { sql } from 'kysely'
 import t from 'tap'
 import { operations } from '../../scripts/support/contract.ts'
@@ -8,119 +8,116 @@ import { createAuthenticate } from '../../src/auth/authenticate.ts'
 import { REUSED_FOR } from '../../src/health/handlers.ts'
 import { bearer, secret } from '../support/issuer.ts'
 
-t.test('a healthy service', async t => {
-  await using service = await startService()
-  const { call } = service
-  for (const path of ['/health', '/health/live']) {
-    const { status, body } = await call('GET', path)
-    t.equal(status, 200)
-    t.same(body, { status: 'ok' })
-  }
-})
+const service = await startService()
+t.teardown(() => service[Symbol.asyncDispose]())
 
-t.test('health writes: many checks at once agree, and the row is new', async t => {
-  await using service = await startService()
-  const { call, database } = service
+t.test('getHealth writes to the database; concurrent checks agree', async t => {
+  const { send } = await service.newUser()
   const before = new Date().toISOString()
-  const answers = await Promise.all(Array.from({ length: 10 }, () => call('GET', '/health')))
-  t.ok(answers.every(({ status }) => status === 200))
-  const { beaten_at } = await database.kysely.selectFrom('heartbeat').selectAll().executeTakeFirstOrThrow()
+  const responses = await Promise.all(Array.from({ length: 10 }, () => send.getHealth()))
+  t.ok(responses.every(({ status }) => status === 200))
+  const { beaten_at } = await service.database.kysely.selectFrom('heartbeat').selectAll().executeTakeFirstOrThrow()
   t.ok(beaten_at >= before)
 })
 
-/** A service whose heartbeats are counted; returns the count as well. */
+t.test('getHealth and getLiveness of a healthy service return ok', async t => {
+  const { getHealth, getLiveness } = await service.newUser()
+  t.same(await getHealth(), { status: 'ok' })
+  t.same(await getLiveness(), { status: 'ok' })
+})
+
+/** A service and a count of its heartbeats. */
 async function countBeats() {
   const service = await startService({ config: ownDatabase })
-  const { call, database } = service
-  const { kysely: db } = database
-  await sql`create sequence writes`.execute(db)
+  const { kysely } = service.database
+  await sql`create sequence writes`.execute(kysely)
   await sql`create function count_write() returns trigger language plpgsql as ${sql.lit(`begin
-    perform nextval('writes'); return new; end`)}`.execute(db)
-  await sql`create trigger count before insert on heartbeat for each row execute function count_write()`.execute(db)
+    perform nextval('writes'); return new; end`)}`.execute(kysely)
+  await sql`create trigger count before insert on heartbeat for each row execute function count_write()`.execute(kysely)
   const written = async () => {
     const { rows } = await sql<{ count: string }>`
-      select case when is_called then last_value else 0 end as count from writes`.execute(db)
+      select case when is_called then last_value else 0 end as count from writes`.execute(kysely)
     return Number(rows[0]?.count)
   }
-  return { call, db, written, [Symbol.asyncDispose]: service[Symbol.asyncDispose] }
+  const { send } = await service.newUser()
+  return { send, kysely, written, [Symbol.asyncDispose]: service[Symbol.asyncDispose] }
 }
 
-t.test('many checks at once are one write: callers need no token for them', async t => {
+t.test('concurrent health checks, which need no token, share one write', async t => {
   await using counted = await countBeats()
-  const { call, db, written } = counted
+  const { send, kysely, written } = counted
   const locked = Promise.withResolvers<void>()
   const release = Promise.withResolvers<void>()
-  const holder = db.transaction().execute(async db => {
-    await sql`lock table heartbeat in access exclusive mode`.execute(db)
+  const holder = kysely.transaction().execute(async transaction => {
+    await sql`lock table heartbeat in access exclusive mode`.execute(transaction)
     locked.resolve()
     await release.promise
   })
   await locked.promise
-  const checks = Array.from({ length: 10 }, () => call('GET', '/health'))
-  // All have arrived once a request behind them is answered.
-  await call('GET', '/health/live')
+  const checks = Array.from({ length: 10 }, () => send.getHealth())
+  // Once a later request has its response, all of them have arrived.
+  await send.getLiveness()
   release.resolve()
   await holder
   for (const { status } of await Promise.all(checks)) t.equal(status, 200)
   t.equal(await written(), 1)
 })
 
-t.test('many checks one after another are two writes a second', async t => {
+t.test('consecutive health checks write at most twice a second', async t => {
   await using counted = await countBeats()
-  const { call, written } = counted
+  const { send, written } = counted
   const start = performance.now()
   let checks = 0
   while ((await written()) < 3) {
-    t.equal((await call('GET', '/health')).status, 200)
+    t.equal((await send.getHealth()).status, 200)
     checks += 1
   }
   t.ok(performance.now() - start >= 2 * REUSED_FOR)
   t.ok(checks > 3, `${checks} checks`)
 })
 
-t.test('a failure is remembered as long, and no longer', async t => {
+t.test('a failed health check is reused as long as a successful one', async t => {
   await using service = await startService({ config: ownDatabase })
-  const { call, database } = service
-  await sql`alter table heartbeat rename to lost`.execute(database.kysely)
+  const { send } = await service.newUser()
+  const { kysely } = service.database
+  await sql`alter table heartbeat rename to lost`.execute(kysely)
   const start = performance.now()
-  t.equal((await call('GET', '/health')).status, 503)
-  await sql`alter table lost rename to heartbeat`.execute(database.kysely)
-  while ((await call('GET', '/health')).status !== 200);
+  t.equal((await send.getHealth()).status, 503)
+  await sql`alter table lost rename to heartbeat`.execute(kysely)
+  while ((await send.getHealth()).status !== 200);
   t.ok(performance.now() - start >= REUSED_FOR)
 })
 
-t.test('while the database is away, who may not is still told so', async t => {
-  await using service = await startService({ prepare: false, authenticate: createAuthenticate({ secret }, silent) })
-  const { call } = service
-  const user = randomUser()
-  const own = await bearer(user)
-  const path = `/api/${user}/tasks`
-  t.equal((await call('GET', path)).status, 401)
-  t.equal((await call('GET', path, undefined, await bearer(randomUser()))).status, 403)
-  t.equal((await call('GET', `${path}?limit=0`, undefined, own)).status, 400)
-  t.equal((await call('GET', path, undefined, own)).status, 503)
-})
-
-t.test('health is 503 where the database takes no writes; liveness does not care', async t => {
+t.test('getHealth returns 503 if the database refuses writes; getLiveness returns 200', async t => {
   await using service = await startService({ config: ownDatabase })
-  const { call, database } = service
-  await sql`drop table heartbeat`.execute(database.kysely)
-  const { status, body, headers } = await call('GET', '/health')
-  t.equal(status, 503)
-  t.equal(body.code, 'database_unavailable')
-  t.equal(headers.get('retry-after'), '1')
-  t.equal((await call('GET', '/health/live')).status, 200)
+  const { send } = await service.newUser()
+  await sql`drop table heartbeat`.execute(service.database.kysely)
+  const response = await send.getHealth()
+  t.match(response, { status: 503, body: { code: 'database_unavailable' } })
+  t.equal(response.headers.get('retry-after'), '1')
+  t.equal((await send.getLiveness()).status, 200)
 })
 
-t.test('until the schema is there, what needs it is 503 and all else is answered', async t => {
+t.test('while the database is unavailable, requests are still authenticated, authorised and validated', async t => {
+  await using service = await startService({ prepare: false, authenticate: createAuthenticate({ secret }, silent) })
+  const alice = await service.newUser({ header: bearer })
+  const anonymous = await service.newUser({ id: alice.id })
+  const other = await service.newUser({ id: alice.id, header: await bearer(randomUser()) })
+  t.equal((await anonymous.send.listTasks()).status, 401)
+  t.equal((await other.send.listTasks()).status, 403)
+  t.equal((await alice.send.listTasks({ query: { limit: 0 } })).status, 400)
+  t.equal((await alice.send.listTasks()).status, 503)
+})
+
+t.test('until the schema exists, operations that need it return 503; other requests are answered as usual', async t => {
   await using service = await startService({ prepare: false })
-  const { call } = service
   for (const operation of operations) {
-    const { status, headers } = await call(...validRequest(operation))
+    const { status, headers } = await service.call(...validRequest(operation))
     t.equal(status, operation.responses['503'] === undefined ? 200 : 503, operation.operationId)
     if (status === 503) t.equal(headers.get('retry-after'), '1')
   }
-  t.equal((await call('GET', `/api/${randomUser()}/tasks?limit=0`)).status, 400)
-  t.equal((await call('GET', '/nowhere')).status, 404)
-  t.equal((await call('PUT', '/health')).status, 405)
+  const alice = await service.newUser()
+  t.equal((await alice.send.listTasks({ query: { limit: 0 } })).status, 400)
+  t.equal((await service.call('GET', '/nowhere')).status, 404)
+  t.equal((await service.call('PUT', alice.path('getHealth'))).status, 405)
 })
