@@ -1,4 +1,4 @@
-/** The served documents, and the contract's own examples. */
+/** The documents that the service serves, and the examples in the contract. */
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { parse } from 'yaml'
@@ -10,19 +10,19 @@ t.teardown(() => service[Symbol.asyncDispose]())
 const { origin } = service
 const file = new URL('../../openapi/openapi.yaml', import.meta.url)
 
-t.test('/openapi.yaml is the file, byte for byte', async t => {
+t.test('/openapi.yaml returns the contract byte for byte', async t => {
   const response = await fetch(`${origin}/openapi.yaml`)
   t.equal(response.headers.get('content-type'), 'application/yaml')
   t.ok(Buffer.from(await response.arrayBuffer()).equals(await readFile(file)))
 })
 
-t.test('/openapi.json is the same contract', async t => {
+t.test('/openapi.json returns the same contract as JSON', async t => {
   const response = await fetch(`${origin}/openapi.json`)
   t.match(response.headers.get('content-type'), /^application\/json/)
   t.same(await response.json(), parse(await readFile(file, 'utf8')))
 })
 
-t.test('/openapi-3.0.yaml has the same operations for older toolchains', async t => {
+t.test('/openapi-3.0.yaml returns the same operations in OpenAPI 3.0', async t => {
   const response = await fetch(`${origin}/openapi-3.0.yaml`)
   const old = parse(await response.text())
   const contract = parse(await readFile(file, 'utf8'))
@@ -31,18 +31,18 @@ t.test('/openapi-3.0.yaml has the same operations for older toolchains', async t
   t.equal(old.components.schemas.Description.nullable, true)
 })
 
-t.test('/docs is an interactive reference of it, and / leads there', async t => {
+t.test('/docs returns an interactive reference of the contract, and / redirects to it', async t => {
   const root = await fetch(origin)
   t.equal(new URL(root.url).pathname, '/docs')
   const page = await root.text()
   t.match(page, 'swagger-ui')
   const script = await fetch(`${origin}/docs/static/swagger-initializer.js`)
-  t.match(await script.text(), "resolveUrl('./json')", 'the page loads the contract from beside itself')
+  t.match(await script.text(), "resolveUrl('./json')", 'the page loads the contract by a relative URL')
   const contract = await fetch(`${origin}/docs/json`)
   t.same(await contract.json(), parse(await readFile(file, 'utf8')))
 })
 
-t.test('documents and the reference’s files are not sent again to who has them', async t => {
+t.test('If-None-Match with the current ETag of a document or a file of the reference returns 304', async t => {
   for (const path of ['/openapi.yaml', '/openapi.json', '/docs/json', '/docs/yaml', '/docs/static/swagger-ui.css']) {
     const url = origin + path
     const first = await fetch(url)
@@ -56,7 +56,7 @@ t.test('documents and the reference’s files are not sent again to who has them
       t.equal(same.headers.get('etag'), etag)
       t.equal(await same.text(), '')
     }
-    // Ranges are optional, and so are conditions under which nothing is sent.
+    // Servers may ignore Range and If-Match.
     for (const headers of [{ 'if-none-match': '"other"' }, { 'if-match': '"other"' }, { range: 'bytes=99999999-' }]) {
       const whole = await fetch(url, { headers: headers as Record<string, string> })
       t.equal(whole.status, 200, `${path} ${JSON.stringify(headers)}`)
@@ -68,7 +68,7 @@ t.test('documents and the reference’s files are not sent again to who has them
   }
 })
 
-t.test('the reference’s files keep their media types and its policy', async t => {
+t.test('the files of the reference have their media types and its content security policy', async t => {
   for (const [name, type] of [
     ['swagger-ui.css', 'text/css; charset=utf-8'],
     ['swagger-ui-bundle.js', 'text/javascript; charset=utf-8'],
@@ -80,7 +80,7 @@ t.test('the reference’s files keep their media types and its policy', async t 
   }
 })
 
-t.test('the examples of problems are what the service would send', async t => {
+t.test('the examples of problems in the contract are what the service sends', async t => {
   const contract = parse(await readFile(file, 'utf8'))
   const examples = JSON.stringify(contract).matchAll(/"value":(\{"type":"\/problems\/[^}]*\})/g)
   const bodies = [...examples].map(([, json]) => JSON.parse((json as string).replace(/,"errors":.*$/, '}')))

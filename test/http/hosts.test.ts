@@ -1,4 +1,4 @@
-/** Which hosts a server answers to: without authentication, those of its own machine only. */
+/** Without authentication only requests for a loopback host are served. */
 import t from 'tap'
 import { operations } from '../../scripts/support/contract.ts'
 import { validRequest } from '../../scripts/support/requests.ts'
@@ -6,12 +6,14 @@ import { silent, startService } from '../../scripts/support/service.ts'
 import { createAuthenticate } from '../../src/auth/authenticate.ts'
 import { secret } from '../support/issuer.ts'
 
+const service = await startService()
+t.teardown(() => service[Symbol.asyncDispose]())
+const { send } = service
+
 const request = (method: string, target: string, host: string) =>
   `${method} ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`
 
-t.test('without authentication a request for another host is 421, whatever it asks for', async t => {
-  await using service = await startService()
-  const { send } = service
+t.test('without authentication every request for a host that is not loopback returns 421', async t => {
   for (const operation of operations) {
     const [method, path] = validRequest(operation)
     const { status, body } = await send(method, path, request(method, path, 'evil.example'))
@@ -35,9 +37,7 @@ t.test('without authentication a request for another host is 421, whatever it as
   }
 })
 
-t.test('a target in absolute form counts as well as the Host', async t => {
-  await using service = await startService()
-  const { send } = service
+t.test('an absolute request target for another host returns 421, whatever the Host header says', async t => {
   const ask = async (target: string, host: string) =>
     (await send('GET', '/health/live', request('GET', `${target}/health/live`, host))).status
   t.equal(await ask('http://localhost:3000', 'localhost'), 200)
@@ -47,19 +47,17 @@ t.test('a target in absolute form counts as well as the Host', async t => {
   t.equal(await ask('http://localhost', 'evil.example'), 421)
 })
 
-t.test('every name and address of this machine is served, with any port', async t => {
-  await using service = await startService()
-  const { send } = service
+t.test('every loopback name and address is served, with any port', async t => {
   for (const name of ['localhost', 'LOCALHOST', '127.0.0.1', '127.8.9.10', '[::1]']) {
     for (const host of [name, `${name}:3000`]) {
       t.equal((await send('GET', '/health/live', request('GET', '/health/live', host))).status, 200, host)
     }
   }
   const noHost = 'GET /health/live HTTP/1.0\r\n\r\n'
-  t.equal((await send('GET', '/health/live', noHost)).status, 200, 'HTTP/1.0 names no host')
+  t.equal((await send('GET', '/health/live', noHost)).status, 200, 'HTTP/1.0 without a Host header')
 })
 
-t.test('with authentication any host is served', async t => {
+t.test('with authentication every host is served', async t => {
   await using service = await startService({ authenticate: createAuthenticate({ secret }, silent) })
   const { send } = service
   t.equal((await send('GET', '/health/live', request('GET', '/health/live', 'tasks.example'))).status, 200)

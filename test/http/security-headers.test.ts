@@ -1,8 +1,9 @@
-/** What browsers are told. */
+/** Security headers, Cache-Control and CORS. */
 import t from 'tap'
+import { invalid } from '../../scripts/support/client.ts'
 import { contract, operations } from '../../scripts/support/contract.ts'
 import { validRequest } from '../../scripts/support/requests.ts'
-import { randomUser, silent, startService } from '../../scripts/support/service.ts'
+import { silent, startService, type Task } from '../../scripts/support/service.ts'
 import { createAuthenticate } from '../../src/auth/authenticate.ts'
 import { bearer, secret } from '../support/issuer.ts'
 
@@ -15,7 +16,7 @@ t.test('every response has security headers', async t => {
   const answers = []
   for (const operation of operations) answers.push(await call(...validRequest(operation)))
   const tooLarge = `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(contract.document['x-limits'].header_bytes)}\r\n\r\n`
-  // Some are answered on the bare socket.
+  // Some of these are answered directly on the socket.
   for (const [status, bytes] of [
     [400, 'nonsense\r\n\r\n'],
     [400, 'GET /% HTTP/1.1\r\nHost: x\r\n\r\n'],
@@ -34,40 +35,39 @@ t.test('every response has security headers', async t => {
     t.equal(headers.get('x-frame-options'), 'DENY')
     t.equal(headers.get('referrer-policy'), 'no-referrer')
     t.match(headers.get('strict-transport-security'), /^max-age=\d+/)
-    t.notOk(headers.has('x-powered-by') || headers.has('server'), 'nothing tells what runs here')
+    t.notOk(headers.has('x-powered-by') || headers.has('server'), 'no header names the software')
   }
 })
 
-t.test('no response of an operation may be stored, whatever its status', async t => {
+t.test('every response of an operation has Cache-Control: no-store, whatever its status', async t => {
   const authenticate = createAuthenticate({ secret }, silent)
   await using service = await startService({ authenticate })
   const { call } = service
-  const user = randomUser()
-  const token = await bearer(user)
-  const path = `/api/${user}/tasks`
-  const task = await call('POST', path, { title: 'T' }, token)
-  const answers = [task]
+  const user = await service.newUser({ header: bearer })
+  const token = await bearer(user.id)
+  const created = await user.send.createTask({ title: 'T' })
+  const task = created.body as Task
+  const answers: { status: number; headers: Headers }[] = [created]
   for (const operation of operations) {
-    const [method, url, body] = validRequest(operation, user, { id: task.body.id })
-    answers.push(await call(method, url, body), await call(method, url, body, token))
+    const [method, path, body] = validRequest(operation, user.id, { id: task.id })
+    answers.push(await call(method, path, body), await call(method, path, body, token))
   }
-  const other = await call('POST', path, { title: 'T' }, token)
-  const notModified = { ...token, 'if-none-match': other.headers.get('etag') as string }
+  const { id, revision } = await user.createTask({ title: 'T' })
   answers.push(
-    await call('GET', `${path}/${other.body.id}`, undefined, notModified),
-    await call('GET', `${path}/${other.body.id}`, undefined, { ...token, 'if-match': '"1000"' }),
-    await call('GET', `${path}?x=1`, undefined, token),
-    await call('GET', path, undefined, { ...token, accept: 'text/html' }),
-    await call('HEAD', path, undefined, token),
+    await user.send.getTask(id, { header: { 'if-none-match': `"${revision}"` } }),
+    await user.send.getTask(id, { header: { 'if-match': '"1000"' } }),
+    await user.send.listTasks({ query: invalid({ x: 1 }) }),
+    await user.send.listTasks({ header: { accept: 'text/html' } }),
+    await call('HEAD', user.path('listTasks'), undefined, token),
   )
   const statuses = new Set(answers.map(({ status }) => status))
-  for (const status of [200, 201, 304, 400, 401, 406, 412]) t.ok(statuses.has(status), `${status} is among them`)
+  for (const status of [200, 201, 304, 400, 401, 406, 412]) t.ok(statuses.has(status), `one response is ${status}`)
   for (const { status, headers } of answers) t.equal(headers.get('cache-control'), 'no-store', `${status}`)
 })
 
-t.test('CORS is off', async t => {
+t.test('without configured origins no response allows CORS', async t => {
   await using service = await startService()
-  const path = `${service.origin}/api/${randomUser()}/tasks`
+  const path = service.origin + (await service.newUser()).path('listTasks')
   const asked = await fetch(path, { method: 'OPTIONS', headers: preflight })
   t.equal(asked.status, 405)
   const simple = await fetch(path, { headers: { origin } })
@@ -75,9 +75,9 @@ t.test('CORS is off', async t => {
   for (const { headers } of [asked, simple]) t.notOk(headers.has('access-control-allow-origin'))
 })
 
-t.test('CORS for the origins that are named', async t => {
+t.test('configured origins get CORS headers, and other origins do not', async t => {
   await using service = await startService({ corsOrigins: [origin, 'http://localhost:5173'] })
-  const path = `${service.origin}/api/${randomUser()}/tasks`
+  const path = service.origin + (await service.newUser()).path('listTasks')
   const asked = await fetch(path, { method: 'OPTIONS', headers: preflight })
   t.equal(asked.status, 204)
   t.equal(asked.headers.get('access-control-allow-origin'), origin)
@@ -89,7 +89,7 @@ t.test('CORS for the origins that are named', async t => {
   t.equal(answered.headers.get('access-control-allow-origin'), origin)
   t.match(answered.headers.get('access-control-expose-headers'), /ETag/)
   t.match(answered.headers.get('vary'), /Origin/i)
-  t.notOk(answered.headers.has('access-control-allow-credentials'), 'tokens are sent by script, cookies are not used')
+  t.notOk(answered.headers.has('access-control-allow-credentials'), 'there are no cookies to send')
 
   for (const headers of [
     { ...preflight, origin: 'https://evil.example' },
@@ -100,6 +100,6 @@ t.test('CORS for the origins that are named', async t => {
       headers.origin,
     )
   }
-  t.equal((await fetch(path, { method: 'OPTIONS' })).status, 405, 'what is no preflight is answered as ever')
+  t.equal((await fetch(path, { method: 'OPTIONS' })).status, 405, 'OPTIONS without the headers of a preflight')
   t.equal((await fetch(`${service.origin}/nowhere`, { method: 'OPTIONS' })).status, 404)
 })

@@ -1,13 +1,14 @@
-/** Fair shares: a user's work waits in that user's own line. */
+/** Each user's writes wait in a queue of their own, so that no user can delay another. */
 import { setImmediate as nextTurnOfTheLoop } from 'node:timers/promises'
 import { sql } from 'kysely'
 import t from 'tap'
-import { onPostgres, ownDatabase, randomUser, silent, startService } from '../../scripts/support/service.ts'
+import type { User } from '../../scripts/support/client.ts'
+import { onPostgres, ownDatabase, silent, startService } from '../../scripts/support/service.ts'
 import { openDatabase } from '../../src/database/open.ts'
 import { createUserQueue } from '../../src/http/user-queues.ts'
 import { untilWaiting } from '../support/locks.ts'
 
-/** Work that goes on until it is told to end, and a record of what has begun. */
+/** Work that continues until a test ends it, and a record of what has begun. */
 function createWork() {
   const begun: string[] = []
   const ends = new Map<string, () => void>()
@@ -23,7 +24,7 @@ function createWork() {
 
 const PATIENCE = 60_000
 
-t.test('as much as the width is done at a time, the rest in its order; others are not held up', async t => {
+t.test('up to `concurrency` tasks of a user run at a time, the rest in order, and other users do not wait', async t => {
   const { begun, work, end } = createWork()
   const take = createUserQueue({ concurrency: 2, maxWaiting: 10, timeout: PATIENCE })
   const mine = ['a', 'b', 'c', 'd'].map(name => take('alice', work(name)))
@@ -45,7 +46,7 @@ t.test('as much as the width is done at a time, the rest in its order; others ar
   t.equal(await again, 'again')
 })
 
-t.test('who fails gives way to the next one', async t => {
+t.test('work that fails lets the next one start', async t => {
   const take = createUserQueue({ concurrency: 1, maxWaiting: 10, timeout: PATIENCE })
   const failing = take('alice', async () => {
     throw new Error('failed')
@@ -55,7 +56,7 @@ t.test('who fails gives way to the next one', async t => {
   t.equal(await next, 'done')
 })
 
-t.test('one more than may wait is refused at once, and who waits for too long later', async t => {
+t.test('work beyond `maxWaiting` is refused at once, and work that waits too long after the timeout', async t => {
   const { begun, work, end } = createWork()
   const take = createUserQueue({ concurrency: 1, maxWaiting: 1, timeout: 20 })
   const first = take('alice', work('first'))
@@ -64,52 +65,50 @@ t.test('one more than may wait is refused at once, and who waits for too long la
   await t.rejects(second, { code: 'overloaded', status: 503 })
   end('first')
   await first
-  t.same(begun, ['first'], 'who was refused does not begin')
+  t.same(begun, ['first'], 'refused work never begins')
   const last = take('alice', work('last'))
   end('last')
   t.equal(await last, 'last')
 })
 
-t.test('of many writes of one user all are done', async t => {
+t.test('sixty concurrent writes of one user all succeed', async t => {
   await using service = await startService()
-  const { call, create } = service
-  const user = randomUser()
-  const { id } = await create(user)
-  const items = [{ action: 'complete', id }]
+  const user = await service.newUser()
+  const { id } = await user.createTask({ title: 'A task' })
+  const { batchTasks, completeTask } = user.send
+  const keys = [...Array(20).keys()]
   const answers = await Promise.all([
-    ...Array.from({ length: 20 }, () => call('POST', `/api/${user}/tasks/batch`, { items })),
-    ...Array.from({ length: 20 }, (_, key) =>
-      call('PATCH', `/api/${user}/tasks/${id}/complete`, undefined, { 'idempotency-key': `${key}` }),
-    ),
-    ...Array.from({ length: 20 }, () => call('PATCH', `/api/${user}/tasks/${id}/complete`)),
+    ...keys.map(() => batchTasks({ items: [{ action: 'complete', id }] })),
+    ...keys.map(key => completeTask(id, undefined, { header: { 'idempotency-key': `${key}` } })),
+    ...keys.map(() => completeTask(id)),
   ])
   t.same(
     answers.map(({ status }) => status),
     Array(60).fill(200),
   )
-  t.match((await call('GET', `/api/${user}/tasks/${id}`)).body, { revision: 61, completed: false })
+  t.match(await user.getTask(id), { revision: 61, completed: false })
 })
 
 t.test(
-  'a user whose writes wait for a lock holds neither the pool nor the shared connections',
+  'a user whose writes wait for a lock blocks no other user',
   { skip: !onPostgres && 'PGlite has one connection' },
   async t => {
-    const config = await ownDatabase(t)
-    const service = await startService({ config: { ...config, poolSize: 10 } })
-    t.teardown(() => service[Symbol.asyncDispose]())
-    const { call, create } = service
-    const [user, other] = [randomUser(), randomUser()]
-    await create(user)
+    await using config = await ownDatabase()
+    await using service = await startService({ config: { ...config, poolSize: 10 } })
+    const [user, other] = [await service.newUser(), await service.newUser()]
+    await user.createTask({ title: 'A task' })
+    await using locker = new AsyncDisposableStack()
     const { kysely, close } = await openDatabase(config, silent)
-    t.teardown(close)
+    locker.defer(close)
     const locking = await kysely.startTransaction().execute()
-    await sql`select from user_clock where user_id = ${user} for update`.execute(locking)
-    const post = (user: string, headers = {}) => call('POST', `/api/${user}/tasks`, { title: 'T' }, headers)
-    const waiting = [...Array(20).keys()].flatMap(key => [post(user), post(user, { 'idempotency-key': `${key}` })])
+    await sql`select from user_clock where user_id = ${user.id} for update`.execute(locking)
+    const create = ({ send }: User, header = {}) => send.createTask({ title: 'T' }, { header })
+    const createWithKey = (user: User, key: number) => create(user, { 'idempotency-key': `${key}` })
+    const waiting = [...Array(20).keys()].flatMap(key => [create(user), createWithKey(user, key)])
     await untilWaiting(kysely, 'insert into')
-    // Several, so that each connection would have its turn.
+    // Ten times, so that every connection of the pool and every shared one would be used.
     for (let count = 0; count < 10; count += 1) {
-      t.match([(await post(other)).status, (await post(other, { 'idempotency-key': `${count}` })).status], [201, 201])
+      t.same([(await create(other)).status, (await createWithKey(other, count)).status], [201, 201])
     }
     await locking.rollback().execute()
     for (const { status } of await Promise.all(waiting)) t.ok([201, 503].includes(status))

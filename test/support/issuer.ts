@@ -30,7 +30,8 @@ export async function bearer(
   return { authorization: `Bearer ${await token.sign(new TextEncoder().encode(key))}` }
 }
 
-export interface Issuer {
+/** An issuer, which ends when it is disposed of. */
+export interface Issuer extends AsyncDisposable {
   url: string
   jwksUrl: string
   /** How often the keys were asked for. */
@@ -48,7 +49,7 @@ export interface Issuer {
   answerWith(status: number): void
 }
 
-export async function startIssuer(test: Test): Promise<Issuer> {
+export async function startIssuer(test?: Test): Promise<Issuer> {
   const published = new Map<string, object>()
   const signing = new Map<string, { alg: string; key: CryptoKey }>()
   let status = 200
@@ -62,7 +63,7 @@ export async function startIssuer(test: Test): Promise<Issuer> {
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  test.teardown(() => server.close())
+  test?.teardown(() => server.close())
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const issuer: Issuer = {
     url,
@@ -84,6 +85,9 @@ export async function startIssuer(test: Test): Promise<Issuer> {
     },
     answerWith(wanted) {
       status = wanted
+    },
+    async [Symbol.asyncDispose]() {
+      server.close()
     },
   }
   return issuer

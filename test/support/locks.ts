@@ -1,6 +1,7 @@
-/** Statements that wait for each other, on PostgreSQL. */
+/** Locks in the database that tests take or wait for. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
+import type { Database } from '../../src/database/open.ts'
 import type { Tables } from '../../src/database/tables.ts'
 
 /** Until a statement with `text` in it waits for a lock; looked at from a transaction, whose connection is not shared with it. */
@@ -15,4 +16,28 @@ export async function untilWaiting(db: Kysely<Tables>, text: string): Promise<vo
       await sleep(5)
     }
   })
+}
+
+export interface TaskLock extends AsyncDisposable {
+  release(): Promise<void>
+}
+
+/**
+ * Makes all requests that need tasks wait until the lock is released or goes out of scope. On PGlite they wait for its
+ * one session, on PostgreSQL for the table.
+ */
+export async function lockTasks({ kysely }: Database): Promise<TaskLock> {
+  const locked = Promise.withResolvers<void>()
+  const released = Promise.withResolvers<void>()
+  const holder = kysely.transaction().execute(async db => {
+    await sql`lock table task in access exclusive mode`.execute(db)
+    locked.resolve()
+    await released.promise
+  })
+  await locked.promise
+  const release = () => {
+    released.resolve()
+    return holder
+  }
+  return { release, [Symbol.asyncDispose]: release }
 }
