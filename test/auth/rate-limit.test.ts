@@ -1,8 +1,8 @@
-/** How often: limits for each user and each address, as the contract declares them. */
+/** Rate limits per user and per address, with the headers that the contract declares. */
 import t from 'tap'
 import { operations } from '../../scripts/support/contract.ts'
 import { validRequest } from '../../scripts/support/requests.ts'
-import { type Answer, randomUser, silent, startService, type Test } from '../../scripts/support/service.ts'
+import { randomUser, silent, startService } from '../../scripts/support/service.ts'
 import { createAuthenticate } from '../../src/auth/authenticate.ts'
 import { createRateLimit } from '../../src/auth/rate-limit.ts'
 import { bearer, secret } from '../support/issuer.ts'
@@ -18,21 +18,25 @@ const limited = (userLimit: number, addressLimit = 1000, more = {}) =>
     ...more,
   })
 
+/** Items of a batch. */
+const creations = (length: number) =>
+  Array.from({ length }, () => ({ action: 'create' as const, task: { title: 'T', completed: false } }))
+
 function isRefused(
-  test: Test & Pick<typeof t, 'match' | 'equal' | 'ok'>,
-  { status, headers, body }: Answer,
+  test: Pick<typeof t, 'match' | 'equal' | 'ok' | 'hasStrict'>,
+  { status, headers, body }: { status: number; headers: Headers; body: unknown },
   name: string,
   limit: number,
 ): void {
   test.equal(status, 429)
-  test.equal(body.code, 'rate_limited')
+  test.hasStrict(body, { code: 'rate_limited' })
   test.equal(headers.get('ratelimit-policy'), `"${name}";q=${limit};w=60`)
   const seconds = Number(headers.get('retry-after'))
   test.ok(seconds >= 1 && seconds <= 60, `retry after ${seconds} s`)
   test.match(headers.get('ratelimit'), new RegExp(`^"${name}";r=0;t=\\d+$`))
 }
 
-t.test('each user may make so many requests, whatever they are', async t => {
+t.test('a user’s requests over the limit return 429, whatever the operation', async t => {
   await using service = await limited(secured.length)
   const { call } = service
   const user = randomUser()
@@ -49,12 +53,12 @@ t.test('each user may make so many requests, whatever they are', async t => {
     const [method, path, body] = validRequest(operation, user)
     isRefused(t, await call(method, path, body, header), 'user', secured.length)
   }
-  const other = await bearer(randomUser(), { sub: `${user}2` })
-  t.equal((await call('GET', `/api/${user}2/tasks`, undefined, other)).status, 200, 'nobody else is refused for it')
-  t.equal((await call('GET', '/health')).status, 200, 'health is not limited')
+  const other = await service.newUser({ id: `${user}2`, header: bearer })
+  t.equal((await other.send.listTasks()).status, 200, 'other users are not affected')
+  t.equal((await other.send.getHealth()).status, 200, 'health is not limited')
 })
 
-t.test('a window begins with its first request, and ends a minute later', async t => {
+t.test('a window starts with its first request and ends a minute later', async t => {
   let now = 1000
   const limit = createRateLimit('user', 2, () => now)
   const left = (key: string) => limit.count(key).ratelimit
@@ -68,18 +72,18 @@ t.test('a window begins with its first request, and ends a minute later', async 
   t.throws(() => left('a'), { code: 'rate_limited' })
   t.doesNotThrow(() => limit.check('b'))
   now += 19_999
-  t.throws(() => left('a'), { code: 'rate_limited', headers: { 'retry-after': '1' } }, 'in the last millisecond, too')
+  t.throws(() => left('a'), { code: 'rate_limited', headers: { 'retry-after': '1' } }, 'up to the last millisecond')
   now += 1
   t.equal(left('a'), '"user";r=1;t=60')
-  t.equal(left('b'), '"user";r=0;t=40', 'another window goes on')
+  t.equal(left('b'), '"user";r=0;t=40', 'the window of another key is still open')
   now += 60_000
   limit.check('a')
   now += 60_000
   limit.check('a')
-  t.equal(limit.isInUse, false, 'all is forgotten in the end')
+  t.equal(limit.isInUse, false, 'all keys are forgotten in the end')
 })
 
-t.test('a flood of addresses does not use up the memory: the oldest are forgotten', async t => {
+t.test('with more addresses than are remembered the oldest are forgotten', async t => {
   const limit = createRateLimit('address', 1, () => 1000)
   limit.count('first')
   const flood = (prefix: string) => {
@@ -92,52 +96,43 @@ t.test('a flood of addresses does not use up the memory: the oldest are forgotte
   t.throws(() => limit.check('b99999'), { code: 'rate_limited' })
 })
 
-t.test('a flood does not turn a neighbour’s 200 into 429', async t => {
+t.test('a user who floods the service does not affect another user at the same address', async t => {
   await using service = await limited(20, 20)
-  const { call } = service
-  const [flooder, neighbour] = [randomUser(), randomUser()]
-  const [flood, header] = [await bearer(flooder), await bearer(neighbour)]
+  const flooder = await service.newUser({ header: bearer })
+  const neighbour = await service.newUser({ header: bearer })
   const answers = await Promise.all([
-    ...Array.from({ length: 100 }, () => call('GET', `/api/${flooder}/tasks`, undefined, flood)),
-    ...Array.from({ length: 20 }, () => call('GET', `/api/${neighbour}/tasks`, undefined, header)),
+    ...Array.from({ length: 100 }, () => flooder.send.listTasks()),
+    ...Array.from({ length: 20 }, () => neighbour.send.listTasks()),
   ])
   const statuses = answers.map(({ status }) => status)
   t.equal(statuses.slice(0, 100).filter(status => status === 200).length, 20)
-  t.ok(
-    statuses.slice(100).every(status => status === 200),
-    'from the same address, too',
-  )
+  t.ok(statuses.slice(100).every(status => status === 200))
 })
 
-t.test('other users’ paths count, too', async t => {
+t.test('requests for another user’s path count against the user of the token', async t => {
   await using service = await limited(2)
-  const { call } = service
-  const header = await bearer(randomUser())
-  const path = `/api/${randomUser()}/tasks`
+  const { send } = await service.newUser({ header: () => bearer(randomUser()) })
   const statuses = []
-  for (let count = 0; count < 3; count++) statuses.push((await call('GET', path, undefined, header)).status)
+  for (let count = 0; count < 3; count++) statuses.push((await send.listTasks()).status)
   t.same(statuses, [403, 403, 429])
 })
 
-t.test('an address may send so many requests without a valid token', async t => {
+t.test('an address’s requests without a valid token over the limit return 429', async t => {
   await using service = await limited(1000, 3)
-  const { call } = service
-  const user = randomUser()
+  const { send } = await service.newUser()
   for (let left = 2; left >= 0; left--) {
-    const { status, headers } = await call('GET', `/api/${user}/tasks`, undefined, { authorization: 'Bearer abc' })
+    const { status, headers } = await send.listTasks({ header: { authorization: 'Bearer abc' } })
     t.equal(status, 401)
     t.match(headers.get('ratelimit'), `"address";r=${left};`)
   }
-  isRefused(t, await call('GET', `/api/${user}/tasks`), 'address', 3)
+  isRefused(t, await send.listTasks(), 'address', 3)
 })
 
-t.test('invalid tokens do not lock out tokens that were verified before, from the same address', async t => {
+t.test('invalid tokens do not lock out tokens from the same address that were verified before', async t => {
   let now = Date.now()
   await using service = await limited(1000, 3, { authenticate: createAuthenticate({ secret, now: () => now }, silent) })
-  const { call } = service
-  const user = randomUser()
-  const status = async (header: Record<string, string>) =>
-    (await call('GET', `/api/${user}/tasks`, undefined, header)).status
+  const { id: user, send } = await service.newUser()
+  const status = async (header: Record<string, string>) => (await send.listTasks({ header })).status
   const seconds = Math.floor(now / 1000)
   const known = await bearer(user, { exp: seconds + 300 })
   t.equal(await status(known), 200)
@@ -150,97 +145,84 @@ t.test('invalid tokens do not lock out tokens that were verified before, from th
   now += 61_000
   t.equal(await status(known), 200, 'verified again')
   const unknown = await bearer(user, { exp: seconds + 301 })
-  t.equal(await status(unknown), 429, 'a token that was never verified stays refused, even if it is valid')
+  t.equal(await status(unknown), 429, 'a valid token that was never verified is refused')
   t.equal(await status({}), 429)
   now += 270_000
-  t.equal(await status(known), 429, 'and so does one that has expired')
+  t.equal(await status(known), 429, 'an expired token is refused as well')
 })
 
-t.test('X-Forwarded-For is believed of the proxies that are trusted, and of nobody else', async t => {
+t.test('X-Forwarded-For is used if it comes from a trusted proxy, and ignored otherwise', async t => {
   const statuses = async (trustProxy: string | undefined, forwarded: string[]) => {
     await using service = await limited(1000, 1, { trustProxy })
-    const { call } = service
+    const { send } = await service.newUser()
     const result = []
     for (const address of forwarded) {
-      result.push((await call('GET', '/api/a/tasks', undefined, { 'x-forwarded-for': address })).status)
+      result.push((await send.listTasks({ header: { 'x-forwarded-for': address } })).status)
     }
     return result
   }
-  t.same(await statuses(undefined, ['198.51.100.1', '198.51.100.2']), [401, 429], 'a made-up one resets nothing')
+  t.same(await statuses(undefined, ['198.51.100.1', '198.51.100.2']), [401, 429], 'a forged address is ignored')
   t.same(await statuses('10.0.0.0/8', ['198.51.100.1', '198.51.100.2']), [401, 429])
   t.same(await statuses('127.0.0.1', ['198.51.100.1', '198.51.100.2', '198.51.100.1']), [401, 401, 429])
   t.same(
     await statuses('127.0.0.1', ['203.0.113.9, 198.51.100.1', '203.0.113.8, 198.51.100.1']),
     [401, 429],
-    'what the caller wrote before the proxy',
+    'an address that the client sent to the proxy is ignored',
   )
-  t.same(await statuses('127.0.0.1', ['nonsense', 'nonsense', '']), [401, 429, 401], 'what is no address is one')
+  t.same(
+    await statuses('127.0.0.1', ['nonsense', 'nonsense', '']),
+    [401, 429, 401],
+    'all invalid addresses count as one',
+  )
   t.same(
     await statuses('127.0.0.1', ['2001:db8::1', '2001:db8:0:0:ffff::2', '2001:db8:0:1::1']),
     [401, 429, 401],
-    'one /64 is one',
+    'a /64 network counts as one address',
   )
   t.same(await statuses('127.0.0.1', ['::ffff:198.51.100.1', '::ffff:198.51.100.2', '198.51.100.1']), [401, 401, 429])
 })
 
-t.test('without authentication the path’s user is limited', async t => {
+t.test('without authentication the user of the path is limited', async t => {
   await using service = await startService({ userLimit: createRateLimit('user', 1) })
-  const { call } = service
-  const user = randomUser()
-  t.equal((await call('GET', `/api/${user}/tasks`)).status, 200)
-  t.equal((await call('GET', `/api/${user}/tasks`)).status, 429)
-  t.equal((await call('GET', `/api/${randomUser()}/tasks`)).status, 200)
+  const [user, other] = [await service.newUser(), await service.newUser()]
+  t.equal((await user.send.listTasks()).status, 200)
+  t.equal((await user.send.listTasks()).status, 429)
+  t.equal((await other.send.listTasks()).status, 200)
 })
 
-t.test('without limits there are no headers of them', async t => {
+t.test('without limits responses have no RateLimit headers', async t => {
   await using service = await startService({ authenticate })
-  const { call } = service
-  const user = randomUser()
-  const refused = await call('GET', `/api/${user}/tasks`)
-  const { headers } = await call('GET', `/api/${user}/tasks`, undefined, await bearer(user))
+  const { id, send } = await service.newUser()
+  const refused = await send.listTasks()
+  const { headers } = await send.listTasks({ header: await bearer(id) })
   for (const name of ['ratelimit', 'ratelimit-policy']) t.notOk(headers.has(name) || refused.headers.has(name))
 })
 
-t.test('a batch counts as its items, each of them', async t => {
+t.test('a batch counts as many requests as it has items', async t => {
   await using service = await limited(10)
-  const { call } = service
-  const user = randomUser()
-  const header = await bearer(user)
-  const batch = (length: number, more = {}) =>
-    call(
-      'POST',
-      `/api/${user}/tasks/batch`,
-      { items: Array(length).fill({ action: 'create', task: { title: 'T' } }) },
-      {
-        ...header,
-        ...more,
-      },
-    )
+  const user = await service.newUser({ header: bearer })
+  const batch = (length: number, header = {}) => user.send.batchTasks({ items: creations(length) }, { header })
   const first = await batch(4)
   t.equal(first.status, 200)
   t.match(first.headers.get('ratelimit'), /^"user";r=6;t=\d+$/)
   const refused = await batch(7, { 'idempotency-key': 'key' })
-  t.match([refused.status, refused.body.code], [429, 'rate_limited'])
-  t.match(refused.headers.get('ratelimit'), /^"user";r=5;t=\d+$/, 'it counts as a request, as whatever is refused')
-  t.equal((await call('GET', `/api/${user}/tasks`, undefined, header)).body.data.length, 4, 'nothing of it was done')
+  t.hasStrict(refused, { status: 429, body: { code: 'rate_limited' } })
+  t.match(refused.headers.get('ratelimit'), /^"user";r=5;t=\d+$/, 'a refused batch counts as one request')
+  t.equal((await user.listTasks()).data.length, 4, 'a refused batch creates nothing')
   t.match((await batch(1)).headers.get('ratelimit'), /^"user";r=3;t=\d+$/)
   t.equal((await batch(4)).status, 429)
-  t.equal((await call('GET', `/api/${user}/tasks`, undefined, header)).status, 200)
+  t.equal((await user.send.listTasks()).status, 200)
 })
 
-t.test('a batch with more items than a minute allows takes the whole minute', async t => {
+t.test('a batch with more items than the limit is processed and uses up the whole window', async t => {
   await using service = await limited(5)
-  const { call } = service
-  const user = randomUser()
-  const header = await bearer(user)
-  const items = Array(20).fill({ action: 'create', task: { title: 'T' } })
-  t.equal((await call('POST', `/api/${user}/tasks/batch`, { items }, header)).status, 200)
-  t.equal((await call('GET', `/api/${user}/tasks`, undefined, header)).status, 429)
+  const { send } = await service.newUser({ header: bearer })
+  t.equal((await send.batchTasks({ items: creations(20) })).status, 200)
+  t.equal((await send.listTasks()).status, 429)
 })
 
-t.test('without a limit a batch of any size is done', async t => {
+t.test('without a limit a batch of any size is processed', async t => {
   await using service = await startService()
-  const { call } = service
-  const items = Array(20).fill({ action: 'create', task: { title: 'T' } })
-  t.equal((await call('POST', `/api/${randomUser()}/tasks/batch`, { items })).status, 200)
+  const { send } = await service.newUser()
+  t.equal((await send.batchTasks({ items: creations(20) })).status, 200)
 })
