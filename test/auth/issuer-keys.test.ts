@@ -104,5 +104,5 @@ t.test('keys at a URL without TLS are not fetched', async t => {
   const authenticate = createAuthenticate({ issuer: issuer.url }, log)
   const { authorization } = await issuer.bearer('alice', 'key')
   await t.rejects(async () => authenticate(authorization), { code: 'keys_unavailable' })
-  t.match(failures[0]?.err.message, 'do not come over HTTPS')
+  t.match(failures[0]?.err.message, 'is not an https:// URL')
 })

@@ -2,9 +2,9 @@
 import t from 'tap'
 import { defaultMaxConnections, readOpenFilesLimit } from '../../src/http/open-files.ts'
 
-t.test('the number of connections leaves files for the rest', async t => {
+t.test('the default limit on connections leaves file descriptors for the rest of the process', async t => {
   t.equal(defaultMaxConnections(10, 1000), 690)
-  t.equal(defaultMaxConnections(10, 100), 50, 'half, where there are few')
+  t.equal(defaultMaxConnections(10, 100), 50, 'half of the descriptors if there are few')
   t.equal(defaultMaxConnections(10, 1_000_000), 10_000)
   t.ok(defaultMaxConnections(10) > 0)
 

@@ -21,7 +21,7 @@ t.test('a connection whose response is not read within the response timeout is c
   t.same(closed, ['unread'])
   // The sweep that closes connections logs them.
   await user.getLiveness()
-  t.same(warnings, [[{ unread: 1 }, 'connections were closed']])
+  t.same(warnings, [[{ unread: 1 }, 'connections closed to enforce limits']])
 })
 
 t.test('a connection whose response is read too slowly is closed', async t => {
