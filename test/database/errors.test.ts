@@ -1,4 +1,4 @@
-/** What a database error means. */
+/** Database errors are classified by their SQLSTATE, or by the driver's message. */
 import t from 'tap'
 import {
   breaksConnection,
@@ -11,7 +11,7 @@ import {
 
 const withCode = (code: unknown) => Object.assign(new Error('failed'), { code })
 
-t.test('the database is away', async t => {
+t.test('connection errors, timeouts and lock failures mean that the database is unavailable', async t => {
   for (const code of [
     'ECONNREFUSED',
     'ENOTFOUND',
@@ -37,32 +37,35 @@ t.test('the database is away', async t => {
   }
 })
 
-t.test('anything else is a bug', async t => {
+t.test('any other error does not mean that the database is unavailable', async t => {
   for (const code of ['42P01', '22P02', '23505', 'FST_ERR_BAD_URL', 7])
     t.notOk(isUnavailable(withCode(code)), `${code}`)
   for (const error of [new Error('oops'), 'oops', null, undefined]) t.notOk(isUnavailable(error))
 })
 
-t.test('which connections must not be used again', async t => {
+t.test('connection errors and read-only transactions break the connection; errors of a statement do not', async t => {
   for (const code of ['ECONNRESET', '08006', '57P01', '25P03', '25006']) t.ok(breaksConnection(withCode(code)), code)
-  t.ok(breaksConnection(new Error('Query read timeout')), 'the driver’s own errors')
+  t.ok(breaksConnection(new Error('Query read timeout')), 'an error of the driver')
   for (const code of ['23505', '57014', '55P03', '40001']) t.notOk(breaksConnection(withCode(code)), code)
 })
 
-t.test('conflicts, and values that PostgreSQL cannot hold', async t => {
-  for (const code of ['40001', '40P01', '23505']) t.ok(isConflict(withCode(code)), code)
-  for (const code of ['22021', '22P02', '22003', '22008']) t.ok(isBadValue(withCode(code)), code)
-  for (const error of [new Error('oops'), withCode('23502'), withCode(7), null]) {
-    t.notOk(isConflict(error) || isBadValue(error), `${error}`)
-  }
-})
+t.test(
+  'serialization failures, deadlocks and duplicate keys are conflicts; encoding and range errors are bad values',
+  async t => {
+    for (const code of ['40001', '40P01', '23505']) t.ok(isConflict(withCode(code)), code)
+    for (const code of ['22021', '22P02', '22003', '22008']) t.ok(isBadValue(withCode(code)), code)
+    for (const error of [new Error('oops'), withCode('23502'), withCode(7), null]) {
+      t.notOk(isConflict(error) || isBadValue(error), `${error}`)
+    }
+  },
+)
 
-t.test('failureCode is the code, if there is one', async t => {
+t.test('failureCode returns the SQLSTATE, or none', async t => {
   t.equal(failureCode(withCode('57P01')), '57P01')
   t.equal(failureCode(new Error('oops')), 'none')
 })
 
-t.test('an error in a line', async t => {
+t.test('describeError returns one line, also for several errors', async t => {
   t.equal(describeError(new Error('one')), 'one')
   t.equal(describeError(new AggregateError([new Error('one'), new Error('two')])), 'one; two')
 })

@@ -1,16 +1,10 @@
-/** What statements read: no more than a small multiple of what they return or write, whatever else there is and whatever the planner knows. */
+/** Every statement reads a small multiple of what it returns or writes, with and without statistics for the planner. */
 import { randomUUID } from 'node:crypto'
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import t from 'tap'
+import { measureReading, planModes, prepareStatements, type Reading } from '../../scripts/support/explain.ts'
 import { onPostgres, ownDatabase, randomUser, silent, startService } from '../../scripts/support/service.ts'
-import {
-  collectStatements,
-  measureReading,
-  planModes,
-  prepareStatements,
-  type Reading,
-  sorts,
-} from '../../scripts/support/statements.ts'
+import { collectStatements, sorts } from '../../scripts/support/statements.ts'
 import * as changes from '../../src/changes/queries.ts'
 import { UNLIMITED } from '../../src/config/storage.ts'
 import { openDatabase } from '../../src/database/open.ts'
@@ -25,7 +19,7 @@ import * as tasks from '../../src/tasks/queries.ts'
 import { type Sort, TRASH_ORDER } from '../../src/tasks/sorts.ts'
 import * as users from '../../src/users/queries.ts'
 
-/** What the one user has who has most of everything. PGlite takes ten times as long to load it. */
+/** The rows of the user with most of them. PGlite takes ten times as long to load them. */
 const LIVE = 100_000
 const TOMBSTONES = onPostgres ? 1_000_000 : 100_000
 const KEYS = 20_000
@@ -37,7 +31,7 @@ t.teardown(() => database.close())
 await database.prepare(new AbortController().signal)
 
 type Use = (db: Kysely<Tables>) => Promise<unknown>
-/** How many rows the statement returns or writes, and a use of it. */
+/** How many rows a statement returns or writes, and a use of it. */
 type Case = [rows: number, use: Use]
 
 const user = randomUser()
@@ -51,7 +45,7 @@ interface Ids {
   keysOfUser: string[]
 }
 
-/** Every statement, by what it is asked. */
+/** Every statement, by what it is used for. */
 function cases({ live, deleted, keysOfUser }: Ids): { reads: Record<string, Case>; writes: Record<string, Case> } {
   const [id, tombstone, key] = [live[0], deleted[0], keysOfUser[0]] as [string, string, string]
   const [target, gone] = [
@@ -122,7 +116,7 @@ function cases({ live, deleted, keysOfUser }: Ids): { reads: Record<string, Case
   }
 }
 
-/** Loads everything that the one user has, and some of others; changes nothing that would have a prepared statement planned anew. */
+/** Loads the rows of the large user and some of others, without anything that would invalidate prepared plans. */
 async function load(db: Kysely<Tables>): Promise<Ids> {
   const insert = (owner: RawBuilder<unknown>, count: number, deletedAt: RawBuilder<unknown>) => sql`
     insert into task (user_id, id, title, completed, completed_at, created_at, updated_at, deleted_at, revision)
@@ -195,7 +189,10 @@ t.test('every statement reads a small multiple of what it returns or writes', t 
         sql`select id from task where user_id = ${user} and title > '' and completed_at is null`.compile(db),
       )
     const walking = await measureReading(db, 'force_custom_plan', walk)
-    t.notOk(isFrugal('reads', 51, walking), `what walks the user's rows is seen: ${JSON.stringify(walking)}`)
+    t.notOk(
+      isFrugal('reads', 51, walking),
+      `a statement that scans the user's rows is detected: ${JSON.stringify(walking)}`,
+    )
     await sql`vacuum analyze`.execute(db)
     await sweepAll('analyzed')
 
@@ -204,7 +201,7 @@ t.test('every statement reads a small multiple of what it returns or writes', t 
     t.same(
       sent.filter(({ name }) => !names.has(name)),
       [],
-      'every statement is among them',
+      'every statement that the service sends is measured',
     )
   }),
 )

@@ -1,7 +1,8 @@
-/** Purging: what is too old goes for good, and who has to know is told. */
+/** Purging deletes tombstones and keys past their retention, and expires the sync tokens that missed a deletion. */
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import t from 'tap'
+import type { User } from '../../scripts/support/client.ts'
 import { onPostgres, ownDatabase, randomUser, silent, startService, type Task } from '../../scripts/support/service.ts'
 import { find, take } from '../../src/idempotency/queries.ts'
 import { purge, purgeJob } from '../../src/jobs/purge.ts'
@@ -14,29 +15,25 @@ const retention = { tombstones: 24 * HOUR, keys: HOUR }
 
 const service = await startService({ config: ownDatabase, retention })
 t.teardown(() => service[Symbol.asyncDispose]())
-const { call, create } = service
 const { kysely } = service.database
 
 const ago = (milliseconds: number) => new Date(Date.now() - milliseconds).toISOString()
-const pathOf = (task: Task) => `/api/${task.user_id}/tasks/${task.id}`
-const changes = (user: string, since?: string) =>
-  call('GET', `/api/${user}/changes${since === undefined ? '' : `?since=${since}`}`)
+const task = { title: 'A task' }
 
-/** A task that was deleted some time ago. */
-async function createTombstone(user: string, age: number, fields: { id?: string } = {}): Promise<Task> {
-  const task = await create(user, fields)
-  await call('DELETE', pathOf(task))
-  const { id } = task
+/** Creates a task that was deleted some time ago. */
+async function createTombstone(user: User, age: number, fields: { id?: string } = {}): Promise<Task> {
+  const created = await user.createTask({ ...task, ...fields })
+  await user.deleteTask(created.id)
   await kysely
     .updateTable('task')
     .set({ deleted_at: ago(age) })
-    .where('user_id', '=', user)
-    .where('id', '=', id)
+    .where('user_id', '=', user.id)
+    .where('id', '=', created.id)
     .execute()
-  return task
+  return created
 }
 
-const rowsOf = (user: string) => kysely.selectFrom('task').select('id').where('user_id', '=', user).execute()
+const rowsOf = (user: User) => kysely.selectFrom('task').select('id').where('user_id', '=', user.id).execute()
 
 async function createKey(user: string, key: string, age: number): Promise<void> {
   await kysely
@@ -45,57 +42,58 @@ async function createKey(user: string, key: string, age: number): Promise<void> 
     .execute()
 }
 
-t.test('tombstones past their retention go, and nothing else', async t => {
-  const user = randomUser()
-  const live = await create(user)
-  const old = await createTombstone(user, retention.tombstones + 1000)
-  const young = await createTombstone(user, retention.tombstones - 60_000)
+t.test('a purge deletes tombstones past their retention, and nothing else', async t => {
+  const alice = await service.newUser()
+  const live = await alice.createTask(task)
+  const old = await createTombstone(alice, retention.tombstones + 1000)
+  const young = await createTombstone(alice, retention.tombstones - 60_000)
   t.match(await purge(kysely, retention), { tombstones: 1 })
-  t.same(new Set((await rowsOf(user)).map(({ id }) => id)), new Set([live.id, young.id]))
+  t.same(new Set((await rowsOf(alice)).map(({ id }) => id)), new Set([live.id, young.id]))
   t.match(await purge(kysely, retention), { tombstones: 0 })
-  t.equal((await call('POST', `/api/${user}/tasks`, { id: old.id, title: 'T' })).status, 201, 'the id is free again')
+  t.equal((await alice.send.createTask({ ...task, id: old.id })).status, 201, 'the id is free again')
 })
 
-t.test('a tombstone that was restored since it was found stays', async t => {
-  const user = randomUser()
-  const task = await create(user)
-  t.same(await queries.removeTombstones(kysely, { userId: user, ids: [task.id], before: ago(0) }), { count: 0 })
-  t.equal((await call('GET', pathOf(task))).status, 200)
+t.test('a tombstone that is restored before it is deleted stays', async t => {
+  const alice = await service.newUser()
+  const { id } = await alice.createTask(task)
+  t.same(await queries.removeTombstones(kysely, { userId: alice.id, ids: [id], before: ago(0) }), { count: 0 })
+  t.equal((await alice.send.getTask(id)).status, 200)
 })
 
-t.test('a token from before a purged deletion is 410, one from after it is not', async t => {
-  const user = randomUser()
-  await create(user)
-  const before = (await changes(user)).body.next
-  const early = (await call('GET', `/api/${user}/changes?limit=1`)).body.next
-  await createTombstone(user, retention.tombstones + 1000)
-  const after = (await changes(user)).body.next
-  t.equal((await changes(user, before)).status, 200)
+t.test('a sync token from before a purged deletion returns 410, and a later one 200', async t => {
+  const alice = await service.newUser()
+  const changesSince = (since: string) => alice.send.listChanges({ query: { since } })
+  await alice.createTask(task)
+  const before = (await alice.listChanges()).next
+  const early = (await alice.listChanges({ query: { limit: 1 } })).next
+  await createTombstone(alice, retention.tombstones + 1000)
+  const after = (await alice.listChanges()).next
+  t.equal((await changesSince(before)).status, 200)
   await purge(kysely, retention)
   for (const token of [before, early]) {
-    const { status, body } = await changes(user, token)
-    t.match([status, body.code], [410, 'sync_token_expired'])
+    const { status, body } = await changesSince(token)
+    t.match([status, body], [410, { code: 'sync_token_expired' }])
   }
-  t.equal((await changes(user, after)).status, 200)
-  const { body: snapshot } = await changes(user)
+  t.equal((await changesSince(after)).status, 200)
+  const snapshot = await alice.listChanges()
   t.equal(snapshot.data.length, 1)
-  t.equal((await changes(user, snapshot.next)).status, 200, 'a new snapshot is the way out')
+  t.equal((await changesSince(snapshot.next)).status, 200, 'a new snapshot helps')
 })
 
-t.test('a snapshot during which a deletion is purged has to be begun again', async t => {
-  const user = randomUser()
-  await create(user)
-  await create(user)
-  const { body } = await call('GET', `/api/${user}/changes?limit=1`)
-  t.equal(body.has_more, true)
-  await createTombstone(user, retention.tombstones + 1000)
+t.test('a snapshot during which a deletion is purged returns 410 on its next page', async t => {
+  const alice = await service.newUser()
+  await alice.createTask(task)
+  await alice.createTask(task)
+  const { has_more, next } = await alice.listChanges({ query: { limit: 1 } })
+  t.equal(has_more, true)
+  await createTombstone(alice, retention.tombstones + 1000)
   await purge(kysely, retention)
-  t.equal((await changes(user, body.next)).status, 410)
+  t.equal((await alice.send.listChanges({ query: { since: next } })).status, 410)
 })
 
-t.test('whoever stops purges no further', async t => {
-  const user = randomUser()
-  await createTombstone(user, 2 * retention.tombstones)
+t.test('a purge that is stopped deletes nothing more', async t => {
+  const alice = await service.newUser()
+  await createTombstone(alice, 2 * retention.tombstones)
   const stopping = new AbortController()
   const purging = purge(kysely, retention, { signal: stopping.signal })
   stopping.abort()
@@ -104,25 +102,25 @@ t.test('whoever stops purges no further', async t => {
 })
 
 t.test(
-  'tombstones are locked in the order of their ids, as whoever locks several tasks of a user does',
+  'a purge locks tombstones in the order of their ids, so that it cannot deadlock with other writes',
   { skip: !onPostgres && 'PGlite has one connection' },
   async t => {
-    const user = randomUser()
+    const alice = await service.newUser()
     const ids = Array.from({ length: 20 }, () => randomUUID()).toSorted()
     const [first, ...others] = ids
     // The first one by id is the last one in the table.
-    for (const id of ids.toReversed()) await createTombstone(user, 2 * retention.tombstones, { id })
+    for (const id of ids.toReversed()) await createTombstone(alice, 2 * retention.tombstones, { id })
     const locking = await kysely.startTransaction().execute()
-    await sql`select from task where user_id = ${user} and id = ${first} for update`.execute(locking)
-    const removing = queries.removeTombstones(kysely, { userId: user, ids, before: ago(retention.tombstones) })
+    await sql`select from task where user_id = ${alice.id} and id = ${first} for update`.execute(locking)
+    const removing = queries.removeTombstones(kysely, { userId: alice.id, ids, before: ago(retention.tombstones) })
     await untilWaiting(kysely, 'delete from task')
-    await sql`select from task where user_id = ${user} and id = any(${others}) for update nowait`.execute(locking)
+    await sql`select from task where user_id = ${alice.id} and id = any(${others}) for update nowait`.execute(locking)
     await locking.rollback().execute()
     t.same(await removing, { count: ids.length })
   },
 )
 
-t.test('keys past their time go', async t => {
+t.test('a purge deletes keys past their retention, and no others', async t => {
   const user = randomUser()
   await createKey(user, 'old', retention.keys + 1000)
   await createKey(user, 'young', retention.keys - 60_000)
@@ -132,7 +130,7 @@ t.test('keys past their time go', async t => {
 })
 
 t.test(
-  'a key that is taken again while it is purged stays',
+  'a key that is used again while it is purged stays',
   { skip: !onPostgres && 'PGlite has one connection' },
   async t => {
     const user = randomUser()
@@ -148,7 +146,7 @@ t.test(
   },
 )
 
-t.test('who stops in the middle of a chunk leaves the rest to the next time', async t => {
+t.test('a purge that is stopped within a chunk leaves the rest for the next run', async t => {
   const [one, other] = [randomUser(), randomUser()]
   await createKey(one, 'key', 3 * retention.keys)
   await createKey(other, 'key', 2 * retention.keys)
@@ -165,7 +163,7 @@ t.test('who stops in the middle of a chunk leaves the rest to the next time', as
   t.match(await purge(kysely, retention), { keys: 2, failed: 0 })
 })
 
-t.test('an error that breaks the connection ends it, for every other user would have it, too', async t => {
+t.test('an error that breaks the connection ends the purge', async t => {
   const user = randomUser()
   await createKey(user, 'key', 2 * retention.keys)
   await sql`
@@ -179,13 +177,13 @@ t.test('an error that breaks the connection ends it, for every other user would 
   t.match(await purge(kysely, retention), { keys: 1 })
 })
 
-t.test('many of many users go, in chunks that are reported', async t => {
+t.test('a purge of many rows of several users reports its progress by chunks', async t => {
   const [one, other] = [randomUser(), randomUser()]
   await Promise.all(
     Array.from({ length: 600 }, (_, index) => createKey(index % 2 === 0 ? one : other, `${index}`, 2 * HOUR)),
   )
-  await createTombstone(one, 2 * retention.tombstones)
-  await createTombstone(other, 2 * retention.tombstones)
+  await createTombstone(await service.newUser({ id: one }), 2 * retention.tombstones)
+  await createTombstone(await service.newUser({ id: other }), 2 * retention.tombstones)
   const reports: unknown[] = []
   await purge(kysely, retention, { progress: purged => reports.push(purged) })
   t.same(reports, [
@@ -195,10 +193,10 @@ t.test('many of many users go, in chunks that are reported', async t => {
   ])
 })
 
-t.test('a user whose rows cannot be deleted holds up nobody, however many rows there are', async t => {
-  const [stuck, other] = [randomUser(), randomUser()]
-  for (let key = 0; key < 501; key += 1) await createKey(stuck, `${key}`, 3 * retention.keys)
-  await createKey(other, 'key', 2 * retention.keys)
+t.test('a user whose rows cannot be deleted does not block other users, however many rows there are', async t => {
+  const [stuck, other] = [await service.newUser(), await service.newUser()]
+  for (let key = 0; key < 501; key += 1) await createKey(stuck.id, `${key}`, 3 * retention.keys)
+  await createKey(other.id, 'key', 2 * retention.keys)
   await createTombstone(stuck, 3 * retention.tombstones)
   await createTombstone(other, 2 * retention.tombstones)
   for (const table of ['task', 'idempotency_key']) {
@@ -207,14 +205,14 @@ t.test('a user whose rows cannot be deleted holds up nobody, however many rows t
       begin raise exception 'this row stays'; end $$`.execute(kysely)
     await sql`
       create trigger stuck before delete on ${sql.table(table)} for each row
-      when (old.user_id = ${sql.lit(stuck)}) execute function ${sql.id(`refuse_${table}`)}()`.execute(kysely)
+      when (old.user_id = ${sql.lit(stuck.id)}) execute function ${sql.id(`refuse_${table}`)}()`.execute(kysely)
   }
   const failures: unknown[] = []
   const purged = await purge(kysely, retention, { onFailure: error => failures.push(error) })
   t.same(purged, { tombstones: 1, keys: 1, failed: 3 })
   t.match(failures, [{ message: /this row stays/ }, { message: /this row stays/ }, { message: /this row stays/ }])
   t.same(await rowsOf(other), [])
-  t.match(await purge(kysely, retention), { failed: 3 }, 'each time')
+  t.match(await purge(kysely, retention), { failed: 3 }, 'every time')
   const { log, line } = createLog()
   const { signal } = new AbortController()
   const result = await purgeJob(retention, HOUR).run({ db: kysely, log: log('warn'), signal })
@@ -223,22 +221,22 @@ t.test('a user whose rows cannot be deleted holds up nobody, however many rows t
   for (const table of ['task', 'idempotency_key']) {
     await sql`drop trigger stuck on ${sql.table(table)}`.execute(kysely)
   }
-  t.match(await purge(kysely, retention), { tombstones: 1, keys: 501, failed: 0 }, 'and goes the next time')
+  t.match(await purge(kysely, retention), { tombstones: 1, keys: 501, failed: 0 }, 'the next purge deletes them')
 })
 
-t.test('the job returns what it has deleted', async t => {
-  const user = randomUser()
-  await createTombstone(user, 2 * retention.tombstones)
+t.test('the job returns how much it has deleted', async t => {
+  const alice = await service.newUser()
+  await createTombstone(alice, 2 * retention.tombstones)
   const { signal } = new AbortController()
   const result = await purgeJob(retention, HOUR).run({ db: kysely, log: silent, signal })
   t.same(result, { tombstones: 1, keys: 0, failed: 0 })
-  t.same(await rowsOf(user), [])
+  t.same(await rowsOf(alice), [])
 })
 
 t.test('a job that is stopped deletes nothing more', async t => {
-  const user = randomUser()
-  await createTombstone(user, 2 * retention.tombstones)
+  const alice = await service.newUser()
+  await createTombstone(alice, 2 * retention.tombstones)
   const stopped = { db: kysely, log: silent, signal: AbortSignal.abort() }
   t.equal(await purgeJob(retention, HOUR).run(stopped), undefined)
-  t.equal((await rowsOf(user)).length, 1)
+  t.equal((await rowsOf(alice)).length, 1)
 })

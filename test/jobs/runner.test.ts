@@ -1,29 +1,30 @@
-/** How jobs are run: one replica at a time, at their interval, whatever fails, until they are stopped. */
+/** Jobs run on one replica at a time and at their interval, are retried after failures, and stop on a signal. */
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import t from 'tap'
 import { ownDatabase, silent } from '../../scripts/support/service.ts'
-import { openDatabase } from '../../src/database/open.ts'
 import { takeLease } from '../../src/jobs/lease.ts'
 import { type Job, retryDelay, runPeriodically } from '../../src/jobs/runner.ts'
+import { openPrepared } from '../support/database.ts'
 import { createLog } from '../support/log.ts'
 
 const HOUR = 3_600_000
 
-const database = await openDatabase(await ownDatabase(t), silent)
-await database.prepare(new AbortController().signal)
+const config = await ownDatabase()
+t.teardown(() => config[Symbol.asyncDispose]())
+const database = await openPrepared(config)
 t.teardown(() => database.close())
 const { kysely: db } = database
 
-/** The time until which the job is taken, as long as it has a row. */
+/** The time until which the job is leased, if it has a row. */
 const timeOf = async (name: string): Promise<string | undefined> =>
   (await db.selectFrom('job').select('not_before').where('name', '=', name).executeTakeFirst())?.not_before
 
 /** A job with a name of its own in each test, since all share the table. */
 const jobOf = (name: string, run: Job['run'], interval = HOUR): Job => ({ name, interval, run })
 
-/** Runs the job until `stop`, which waits for its end; notes what is measured. */
+/** Runs the job until `stop`, which waits for its end; records the metrics. */
 function start(job: Job, { log = pino({ level: 'silent' }), lease = HOUR } = {}) {
   const stopping = new AbortController()
   const measured: [string, string][] = []
@@ -40,16 +41,16 @@ function start(job: Job, { log = pino({ level: 'silent' }), lease = HOUR } = {})
   return { stop, measured, signal: stopping.signal, running }
 }
 
-t.test('of those who want a job at once one gets it', async t => {
+t.test('of five replicas that want a job at once, one gets the lease', async t => {
   const leases = await Promise.all(Array.from({ length: 5 }, () => takeLease(db, 'wanted', HOUR)))
   const [lease, ...others] = leases.filter(lease => lease !== undefined)
   t.ok(lease)
   t.same(others, [])
   await lease?.end(HOUR)
-  t.equal(await takeLease(db, 'wanted', HOUR), undefined, 'and nobody before its time')
+  t.equal(await takeLease(db, 'wanted', HOUR), undefined, 'no replica gets it before it is due')
 })
 
-t.test('a job that was given back is free', async t => {
+t.test('a lease that is returned can be taken at once', async t => {
   for (const attempt of ['first', 'second']) {
     const lease = await takeLease(db, 'returned', HOUR)
     t.ok(lease, attempt)
@@ -57,7 +58,7 @@ t.test('a job that was given back is free', async t => {
   }
 })
 
-t.test('a job runs at its interval, and what it did is logged and counted', async t => {
+t.test('a job runs at its interval, and its results are logged and counted', async t => {
   const { log, line } = createLog()
   const results = [{ found: 1 }, undefined, { found: 3 }]
   const third = Promise.withResolvers<void>()
@@ -69,18 +70,18 @@ t.test('a job runs at its interval, and what it did is logged and counted', asyn
   }
   const { stop, measured } = start(jobOf('counted', run, 10), { log: log('info') })
   t.match(await line(0), { level: 30, job: 'counted', found: 1, msg: 'job done' })
-  t.match(await line(1), { job: 'counted', found: 3, msg: 'job done' }, 'nothing is said where nothing was done')
+  t.match(await line(1), { job: 'counted', found: 3, msg: 'job done' }, 'a run without a result logs nothing')
   await third.promise
   await stop()
   t.same(measured.slice(0, 3), Array(3).fill(['counted', 'succeeded']))
 })
 
-t.test('a failure is logged and counted, and the job tried again', async t => {
+t.test('a failed run is logged and counted, and the job is retried', async t => {
   const { log, line } = createLog()
   let fails = true
   const run = async () => {
     if (fails) throw new Error('on purpose')
-    return { mended: true }
+    return { fixed: true }
   }
   const { stop, measured } = start(jobOf('failing', run, 10), { log: log('info') })
   for (const index of [0, 1]) {
@@ -95,7 +96,7 @@ t.test('a failure is logged and counted, and the job tried again', async t => {
   t.same(measured[index], ['failing', 'succeeded'])
 })
 
-t.test('tries after failures become rarer, up to a bound, and never all at once', async t => {
+t.test('retries back off up to a bound, with jitter', async t => {
   const between = (failures: number, interval: number, most: number) => {
     const delay = retryDelay(failures, interval)
     t.ok(delay >= most / 2 && delay <= most, `${failures} failures at an interval of ${interval}`)
@@ -109,7 +110,7 @@ t.test('tries after failures become rarer, up to a bound, and never all at once'
   between(10, 1000, 60_000)
 })
 
-t.test('whoever does not get the job does nothing', async t => {
+t.test('a replica that does not get the lease does nothing', async t => {
   const lease = await takeLease(db, 'taken', HOUR)
   const { log, line } = createLog()
   const run = async () => void t.fail('it was run') as undefined
@@ -120,7 +121,7 @@ t.test('whoever does not get the job does nothing', async t => {
   await lease?.end(0)
 })
 
-t.test('the lease is extended as long as the job works, and then ends with the interval', async t => {
+t.test('the lease is extended while the job runs, and then lasts for the interval', async t => {
   const ends = new Set<string | undefined>()
   const worked = Promise.withResolvers<void>()
   const run = async () => {
@@ -134,13 +135,13 @@ t.test('the lease is extended as long as the job works, and then ends with the i
   const { log, line } = createLog()
   const { stop } = start(jobOf('long', run), { lease: 300, log: log('info') })
   await worked.promise
-  t.same([...ends], [...ends].toSorted(), 'each time later')
+  t.same([...ends], [...ends].toSorted(), 'every end is later')
   await line(0)
   t.ok(Date.parse((await timeOf('long')) as string) > Date.now() + HOUR / 2)
   await stop()
 })
 
-t.test('whoever has lost the lease stops, and leaves the job to the one who has it', async t => {
+t.test('a replica that has lost the lease stops, and leaves the lease as it is', async t => {
   const other = new Date(Date.now() + HOUR).toISOString()
   const run: Job['run'] = async ({ signal }) => {
     await db.updateTable('job').set({ not_before: other }).where('name', '=', 'lost').execute()
@@ -155,7 +156,7 @@ t.test('whoever has lost the lease stops, and leaves the job to the one who has 
   t.equal(Date.parse((await timeOf('lost')) as string), Date.parse(other))
 })
 
-t.test('a stop ends the work in progress and waits for it; another replica may go on at once', async t => {
+t.test('a stop aborts the run in progress and waits for it; another replica may start at once', async t => {
   const started = Promise.withResolvers<void>()
   const order: string[] = []
   const run: Job['run'] = async ({ signal }) => {
@@ -175,7 +176,7 @@ t.test('a stop ends the work in progress and waits for it; another replica may g
   await lease?.end(0)
 })
 
-t.test('after the signal nothing begins', async t => {
+t.test('after the signal no run begins', async t => {
   const run = async () => void t.fail('it was run') as undefined
   await runPeriodically(jobOf('late', run), {
     db,
@@ -186,7 +187,7 @@ t.test('after the signal nothing begins', async t => {
   t.equal(await timeOf('late'), undefined)
 })
 
-t.test('a database that fails meanwhile ends a run, and the job goes on once its own lease has ended', async t => {
+t.test('a database that fails ends the run, and the job continues once its own lease has expired', async t => {
   const { log, line } = createLog()
   let fails = true
   const run = async () => {
@@ -194,10 +195,10 @@ t.test('a database that fails meanwhile ends a run, and the job goes on once its
     await db.schema.alterTable('job').renameTo('no_job').execute()
     throw new Error('on purpose')
   }
-  const { stop } = start(jobOf('away', run, 10), { lease: 300, log: log('debug') })
-  t.match(await line(0), { job: 'away', error: 'on purpose' })
+  const { stop } = start(jobOf('unavailable', run, 10), { lease: 300, log: log('debug') })
+  t.match(await line(0), { job: 'unavailable', error: 'on purpose' })
   fails = false
-  t.match(await line(1), { job: 'away', error: /job/, msg: 'job failed; it will be tried again' })
+  t.match(await line(1), { job: 'unavailable', error: /job/, msg: 'job failed; it will be tried again' })
   await db.schema.alterTable('no_job').renameTo('job').execute()
   let index = 2
   while ((await line(index)).msg !== 'job done') index += 1
