@@ -1,14 +1,15 @@
-/** Faults of a real PostgreSQL, on a cluster of this file's own. */
+/** Faults of a real PostgreSQL: killed backends, locks, failovers, restarts, missing rights. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import type pg from 'pg'
 import t from 'tap'
+import type { User } from '../../scripts/support/client.ts'
 import { findBinaries, startCluster } from '../../scripts/support/cluster.ts'
 import { operations } from '../../scripts/support/contract.ts'
 import { connect, execute } from '../../scripts/support/database.ts'
 import { untilHealthy } from '../../scripts/support/process.ts'
 import { validRequest } from '../../scripts/support/requests.ts'
-import { onPostgres, randomUser, type Service, startService } from '../../scripts/support/service.ts'
+import { type Answer, onPostgres, startService } from '../../scripts/support/service.ts'
 
 if (!onPostgres || (findBinaries() === undefined && !process.env.CI)) {
   t.pass('these need the binaries of PostgreSQL; `npm run test:postgres` has them')
@@ -31,85 +32,82 @@ async function waitingBackend(admin: pg.Client): Promise<number> {
   }
 }
 
-/** Milliseconds until the first answer that is not 503. */
-async function recovery({ call }: Pick<Service, 'call'>, path: string): Promise<number> {
+/** Milliseconds until the first response that is not 503. */
+async function recovery(user: User): Promise<number> {
   const start = performance.now()
-  while ((await call('GET', path)).status === 503) await sleep(5)
+  while ((await user.send.listTasks()).status === 503) await sleep(5)
   return performance.now() - start
 }
 
-const isUnavailable = (
-  test: Pick<typeof t, 'equal'>,
-  { status, headers, body }: Awaited<ReturnType<Service['call']>>,
+function assertUnavailable(
+  test: Pick<typeof t, 'equal' | 'match'>,
+  { status, headers, body }: Pick<Answer, 'status' | 'headers'> & { body: unknown },
   why: string,
-) => {
+): void {
   test.equal(status, 503, why)
   test.equal(headers.get('retry-after'), '1')
-  test.equal(body.code, 'database_unavailable')
+  test.match(body, { code: 'database_unavailable' })
 }
 
-t.test('a backend that is killed in the middle of a statement', async t => {
-  const user = randomUser()
-  const path = `/api/${user}/tasks/${(await service.create(user)).id}`
+const task = { title: 'A task' }
+
+t.test('a write whose backend is killed returns 503 and changes nothing', async t => {
+  const alice = await service.newUser()
+  const { id } = await alice.createTask(task)
   await using admin = await connect(cluster.url)
   await admin.query('begin')
-  await admin.query('select from user_clock where user_id = $1 for update', [user])
-  const answer = service.call('PATCH', path, { title: 'Never' })
+  await admin.query('select from user_clock where user_id = $1 for update', [alice.id])
+  const answer = alice.send.updateTask(id, { title: 'Never' })
   await admin.query('select pg_terminate_backend($1)', [await waitingBackend(admin)])
-  isUnavailable(t, await answer, 'told so')
+  assertUnavailable(t, await answer, 'the write')
   await admin.query('rollback')
-  const { status, body } = await service.call('GET', path)
+  const { status, body } = await alice.send.getTask(id)
   t.equal(status, 200, 'the next request has another connection')
-  t.equal(body.title, 'A task', 'and nothing was done')
+  t.match(body, { title: 'A task' }, 'the task is unchanged')
 })
 
-t.test('a lock that is not to be had', async t => {
-  const user = randomUser()
-  const path = `/api/${user}/tasks/${(await service.create(user)).id}`
+t.test('a write that waits too long for a lock returns 503, and reads do not wait', async t => {
+  const alice = await service.newUser()
+  const { id } = await alice.createTask(task)
   await using admin = await connect(cluster.url)
   await admin.query('begin')
-  await admin.query('select from task where user_id = $1 for update', [user])
-  isUnavailable(t, await service.call('PATCH', path, { title: 'Later' }), 'after the lock timeout')
-  t.equal((await service.call('GET', path)).status, 200, 'readers do not wait')
+  await admin.query('select from task where user_id = $1 for update', [alice.id])
+  assertUnavailable(t, await alice.send.updateTask(id, { title: 'Later' }), 'after the lock timeout')
+  t.equal((await alice.send.getTask(id)).status, 200, 'reads do not wait')
   await admin.query('rollback')
-  t.equal((await service.call('PATCH', path, { title: 'Later' })).status, 200)
+  t.equal((await alice.send.updateTask(id, { title: 'Later' })).status, 200)
 })
 
-t.test('a deadlock is resolved and not seen', async t => {
-  const user = randomUser()
-  const { id } = await service.create(user)
+t.test('a write that runs into a deadlock is retried and returns 200', async t => {
+  const alice = await service.newUser()
+  const { id } = await alice.createTask(task)
   await using admin = await connect(cluster.url)
   await admin.query('begin')
   await admin.query(`set local deadlock_timeout = '60s'`)
-  await admin.query('select from user_clock where user_id = $1 for update', [user])
-  // The service locks its task and waits for the clock; the other way around here.
-  const answer = service.call('PATCH', `/api/${user}/tasks/${id}`, { title: 'Changed' })
+  await admin.query('select from user_clock where user_id = $1 for update', [alice.id])
+  // The service locks the task before the clock; this transaction does the opposite.
+  const answer = alice.send.updateTask(id, { title: 'Changed' })
   await waitingBackend(admin)
-  await admin.query('select from task where user_id = $1 and id = $2 for update', [user, id])
+  await admin.query('select from task where user_id = $1 and id = $2 for update', [alice.id, id])
   await admin.query('commit')
   t.equal((await answer).status, 200)
 })
 
-t.test('a database that takes no writes any more, as after a failover', async t => {
-  const user = randomUser()
-  const path = `/api/${user}/tasks`
-  await service.create(user)
+t.test('a database that becomes read-only, as in a failover, makes writes return 503', async t => {
+  const alice = await service.newUser()
+  await alice.createTask(task)
   await execute(cluster.url, 'alter database postgres set default_transaction_read_only = on')
-  // Connections that there are keep their setting: a failover ends them.
+  // Open connections keep their setting, so they are ended, as a failover would end them.
   await endConnections()
-  isUnavailable(t, await service.call('POST', path, { title: 'T' }), 'a write')
-  t.equal((await service.call('GET', path)).status, 200, 'reading goes on')
-  isUnavailable(t, await service.call('GET', '/health'), 'health is about writing')
+  assertUnavailable(t, await alice.send.createTask(task), 'a write')
+  t.equal((await alice.send.listTasks()).status, 200, 'reads still work')
+  assertUnavailable(t, await alice.send.getHealth(), 'the health check writes')
   await execute(
     cluster.url,
     'set default_transaction_read_only = off',
     'alter database postgres reset default_transaction_read_only',
   )
-  t.equal(
-    (await service.call('POST', path, { title: 'T' })).status,
-    201,
-    'connections that took no writes are not used again',
-  )
+  t.equal((await alice.send.createTask(task)).status, 201, 'read-only connections are not used again')
   await untilHealthy(service.origin)
 })
 
@@ -119,11 +117,11 @@ async function endConnections(): Promise<void> {
   const others = `from pg_stat_activity where application_name = 'task-service'`
   await admin.query(`select pg_terminate_backend(pid) ${others}`)
   while ((await admin.query(`select ${others}`)).rowCount !== 0) await sleep(5)
-  // The service hears of it a moment later; requests in between may fail.
-  await recovery(service, `/api/${randomUser()}/tasks`)
+  // The service notices a moment later; requests until then may fail.
+  await recovery(await service.newUser())
 }
 
-t.test('a role that may only read and write rows is enough, and no connection to be had is 503', async t => {
+t.test('a role that may only read and write rows suffices; without a free connection requests return 503', async t => {
   await execute(
     cluster.url,
     'create role app login',
@@ -132,19 +130,17 @@ t.test('a role that may only read and write rows is enough, and no connection to
   )
   const config = { databaseUrl: cluster.url.replace('postgres@', 'app@'), dataDir: '', poolSize: 3 }
   await using service = await startService({ config })
-  const { call, create } = service
-  const user = randomUser()
-  const path = `/api/${user}/tasks`
-  const { id } = await create(user)
+  const alice = await service.newUser()
+  const { id } = await alice.createTask(task)
   for (const operation of operations) {
-    const { status } = await call(...validRequest(operation, user, { id }))
+    const { status } = await service.call(...validRequest(operation, alice.id, { id }))
     t.ok(status < 500, `${operation.operationId} is ${status}`)
   }
   await execute(cluster.url, 'alter role app connection limit 0')
   await endConnections()
-  isUnavailable(t, await call('GET', path), 'too many connections')
+  assertUnavailable(t, await alice.send.listTasks(), 'too many connections')
   await execute(cluster.url, 'alter role app connection limit -1')
-  t.equal((await call('GET', path)).status, 200)
+  t.equal((await alice.send.listTasks()).status, 200)
 })
 
 t.test('migrations may have a role of their own', async t => {
@@ -158,64 +154,61 @@ t.test('migrations may have a role of their own', async t => {
   await execute(migrationUrl, 'alter default privileges grant select, insert, update, delete on tables to server')
   const databaseUrl = migrationUrl.replace('postgres@', 'server@')
   await using service = await startService({ config: { databaseUrl, migrationUrl, dataDir: '', poolSize: 3 } })
-  const { create, call } = service
-  const user = randomUser()
-  t.match(await create(user), { title: 'A task' })
-  t.equal((await call('GET', '/health')).status, 200)
+  const alice = await service.newUser()
+  t.match(await alice.createTask(task), { title: 'A task' })
+  t.equal((await alice.send.getHealth()).status, 200)
 })
 
 for (const mode of ['fast', 'immediate'] as const) {
-  t.test(`a restart, ${mode}: the first success comes within a second`, async t => {
-    const user = randomUser()
-    const path = `/api/${user}/tasks`
-    const task = await service.create(user)
+  t.test(`after a restart in mode ${mode} requests succeed within a second`, async t => {
+    const alice = await service.newUser()
+    const before = await alice.createTask(task)
     let restarted = false
     const statuses = new Set<number>()
     const load = async () => {
-      while (!restarted) statuses.add((await service.call('GET', path)).status)
+      while (!restarted) statuses.add((await alice.send.listTasks()).status)
     }
     const loads = [load(), load(), load()]
     await cluster.restart(mode)
-    const waited = await recovery(service, path)
+    const waited = await recovery(alice)
     restarted = true
     await Promise.all(loads)
     t.ok(waited < 1000, `${Math.round(waited)} ms`)
     t.same(
       [...statuses].filter(status => status !== 200 && status !== 503),
       [],
-      'nothing but 200 and 503 meanwhile',
+      'every response was 200 or 503',
     )
-    t.same((await service.call('GET', path)).body.data, [task])
-    t.equal((await service.call('GET', '/health')).status, 200)
+    t.same((await alice.listTasks()).data, [before])
+    t.equal((await alice.send.getHealth()).status, 200)
   })
 }
 
-t.test('a machine that hangs', async t => {
-  const user = randomUser()
-  const path = `/api/${user}/tasks`
-  await service.create(user)
+t.test('while PostgreSQL hangs requests return 503, and succeed within a second once it continues', async t => {
+  const alice = await service.newUser()
+  await alice.createTask(task)
   cluster.signal('SIGSTOP')
-  isUnavailable(t, await service.call('GET', path), 'when the timeout is over')
-  t.equal((await service.call('GET', `${path}?limit=0`)).status, 400, 'what needs no database is answered')
+  assertUnavailable(t, await alice.send.listTasks(), 'after the timeout')
+  t.equal((await alice.send.listTasks({ query: { limit: 0 } })).status, 400, 'a bad request needs no database')
   cluster.signal('SIGCONT')
-  t.ok((await recovery(service, path)) < 1000)
+  t.ok((await recovery(alice)) < 1000)
 })
 
-t.test('a transaction that failed is not taken for committed', async t => {
+t.test('a transaction with a failed statement rejects, although COMMIT itself succeeds', async t => {
   const { kysely } = service.database
   await t.rejects(
     kysely.transaction().execute(async db => {
       await sql`select 1 / 0`.execute(db).catch(() => undefined)
     }),
-    'COMMIT answers ROLLBACK then, and no error',
+    'COMMIT of a failed transaction returns ROLLBACK instead of an error',
   )
 })
 
-t.test('a transaction tells of its first error, and not of the rollback that failed for it', async t => {
+t.test('a transaction rejects with its first error, not with that of the failed rollback', async t => {
   const { kysely } = service.database
   await t.rejects(
     kysely.transaction().execute(db => sql`select pg_terminate_backend(pg_backend_pid())`.execute(db)),
     { code: '57P01' },
   )
-  await recovery(service, `/api/${randomUser()}/tasks`)
+  await recovery(await service.newUser())
 })

@@ -1,4 +1,4 @@
-/** The files of the embedded database. */
+/** The files and the maintenance of the embedded database. */
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,22 +15,26 @@ import { createLog } from '../support/log.ts'
 
 const open = (dataDir: string) => openDatabase({ databaseUrl: undefined, dataDir, poolSize: 3 }, silent)
 
-t.test('a new database is made whole or not at all', async t => {
+t.test('a new database is created completely or not at all', async t => {
   await using folder = await temporaryFolder()
   const dataDir = join(folder.path, 'not', 'there', 'yet')
   await mkdir(join(dataDir, 'pglite.new'), { recursive: true })
-  await writeFile(join(dataDir, 'pglite.new', 'half'), 'what a crash left behind')
+  await writeFile(join(dataDir, 'pglite.new', 'half'), 'left by a crash')
   const database = await open(dataDir)
   t.notOk(database.ready)
   await database.prepare(new AbortController().signal)
   t.ok(database.ready)
   t.same((await readdir(dataDir)).sort(), ['lock', 'owner', 'pglite'])
-  await t.rejects(open(dataDir), { message: /is in use by process \d+ on / }, 'not even this process opens it twice')
+  await t.rejects(
+    open(dataDir),
+    { message: /is in use by process \d+ on / },
+    'not even the same process opens it twice',
+  )
   await database.close()
   await (await open(dataDir)).close()
 })
 
-t.test('files that are no database are refused, and the folder is free again', async t => {
+t.test('files that are not a database are refused, and the folder is unlocked again', async t => {
   await using unreadable = await temporaryFolder()
   await mkdir(join(unreadable.path, 'pglite', 'PG_VERSION'), { recursive: true })
   await t.rejects(open(unreadable.path), { message: /^The data folder cannot be read: EISDIR/ })
@@ -48,14 +52,14 @@ const addTasks = (db: Kysely<Tables>, count: number) =>
   select 'user', gen_random_uuid(), 'T', false, now(), now(), number
   from generate_series(1, ${count}::int) as number`.execute(db)
 
-/** Looks at the table of tasks until it is as `condition` says. */
+/** Waits until the statistics of the table of tasks satisfy the condition. */
 async function untilTasks(db: Kysely<Tables>, condition: string): Promise<void> {
-  const looking = sql.raw(`
+  const query = sql.raw(`
     select from pg_stat_user_tables join pg_class using (relname) where relname = 'task' and ${condition}`)
-  while ((await looking.execute(db)).rows.length === 0) await sleep(5)
+  while ((await query.execute(db)).rows.length === 0) await sleep(5)
 }
 
-t.test('a table that has changed is analyzed and vacuumed, and trouble with another one does not end that', async t => {
+t.test('a table that has changed is analyzed and vacuumed, even if another table fails', async t => {
   const { log, line } = createLog()
   await using stack = new AsyncDisposableStack()
   const { path } = stack.use(await temporaryFolder())
@@ -63,7 +67,7 @@ t.test('a table that has changed is analyzed and vacuumed, and trouble with anot
   stack.defer(() => database.close())
   const { kysely } = database
   await migrateUp(kysely)
-  // Analyzing it computes what its index is on.
+  // Analyzing the table computes its index expression.
   await kysely.transaction().execute(async transaction => {
     await sql`create table broken as select number from generate_series(1, 20000) as number`.execute(transaction)
     await sql`
@@ -80,5 +84,5 @@ t.test('a table that has changed is analyzed and vacuumed, and trouble with anot
   await untilTasks(kysely, 'reltuples = 5000')
   await sql`update task set title = 'U' where revision > 2500`.execute(kysely)
   await untilTasks(kysely, 'last_vacuum is not null and n_dead_tup = 0')
-  t.pass('and others are maintained meanwhile')
+  t.pass('other tables are maintained')
 })

@@ -1,4 +1,5 @@
-/** Connections that requests share, on a PostgreSQL of this file's own. */
+/** Connections that requests share: directly, over TLS, and through a pooler. */
+import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
@@ -9,9 +10,9 @@ import { operations } from '../../scripts/support/contract.ts'
 import { connect, execute } from '../../scripts/support/database.ts'
 import { createFaultProxy } from '../../scripts/support/fault-proxy.ts'
 import { validRequest } from '../../scripts/support/requests.ts'
-import { onPostgres, randomUser, type Service, silent, startService } from '../../scripts/support/service.ts'
-import { openDatabase } from '../../src/database/open.ts'
+import { onPostgres, type Service, silent, startService } from '../../scripts/support/service.ts'
 import { openPostgres } from '../../src/database/postgres.ts'
+import { openDisposable } from '../support/database.ts'
 import { findPgBouncer, startPgBouncer } from '../support/pgbouncer.ts'
 import { startTlsProxy } from '../support/tls.ts'
 
@@ -31,42 +32,41 @@ async function untilOneWaits(admin: pg.Client): Promise<void> {
   while ((await sessions(admin, `wait_event_type = 'Lock'`)).length === 0) await sleep(5)
 }
 
-/** Eight requests of each kind at a time, each of its own user. */
-const manyRequests = ({ call }: Service) =>
+/** Sends four requests for each of eight users at once; returns the statuses by user. */
+const manyRequests = ({ newUser }: Service) =>
   Promise.all(
     Array.from({ length: 8 }, async () => {
-      const path = `/api/${randomUser()}/tasks`
-      const { status, body } = await call('POST', path, { title: 'T' })
+      const { send } = await newUser()
+      const id = randomUUID()
       return [
-        status,
-        (await call('GET', `${path}/${body.id}`)).status,
-        (await call('PATCH', `${path}/${body.id}/complete`)).status,
-        (await call('GET', path)).status,
+        (await send.createTask({ id, title: 'T' })).status,
+        (await send.getTask(id)).status,
+        (await send.completeTask(id)).status,
+        (await send.listTasks()).status,
       ]
     }),
   )
 
-t.test('a statement that waits holds up none of those that come after it', async t => {
+t.test('a statement that waits for a lock does not block later ones', async t => {
   await using service = await startService({ config })
-  const user = randomUser()
-  const { id } = await service.create(user)
+  const alice = await service.newUser()
+  const { id } = await alice.createTask({ title: 'A task' })
   await using admin = await connect(cluster.url)
   await admin.query('begin')
-  await admin.query('select from user_clock where user_id = $1 for update', [user])
+  await admin.query('select from user_clock where user_id = $1 for update', [alice.id])
   let isAnswered = false
-  const slow = service.call('PATCH', `/api/${user}/tasks/${id}`, { title: 'Slow' }).finally(() => {
+  const slow = alice.send.updateTask(id, { title: 'Slow' }).finally(() => {
     isAnswered = true
   })
   await untilOneWaits(admin)
   for (const statuses of await manyRequests(service)) t.same(statuses, [201, 200, 200, 200])
-  t.equal(isAnswered, false, 'all of them were faster')
+  t.equal(isAnswered, false, 'the later ones were faster')
   await admin.query('commit')
   t.equal((await slow).status, 200)
 })
 
-t.test('many requests at once have few connections, and an error is nobody else’s', async t => {
-  const database = await openDatabase({ ...config, poolSize: 3 }, silent)
-  t.teardown(() => database.close())
+t.test('a hundred statements at once share few connections, and an error fails only its own', async t => {
+  await using database = await openDisposable({ ...config, poolSize: 3 })
   const { kysely: db } = database
   const answers = await Promise.allSettled(
     Array.from({ length: 100 }, (_, number) =>
@@ -80,9 +80,8 @@ t.test('many requests at once have few connections, and an error is nobody else�
   t.match(database.poolUsage?.(), { busy: 0, idle: 1, waiting: 0 })
 })
 
-t.test('a transaction is one connection’s, whatever others send meanwhile', async t => {
-  const database = await openDatabase(config, silent)
-  t.teardown(() => database.close())
+t.test('a transaction has a connection of its own', async t => {
+  await using database = await openDisposable(config)
   const { kysely: db } = database
   const pid = sql<{ pid: number }>`select pg_backend_pid() as pid`
   const pidOf = async (executor: typeof db) => (await pid.execute(executor)).rows[0]?.pid
@@ -102,32 +101,33 @@ t.test('a transaction is one connection’s, whatever others send meanwhile', as
   t.same((await sql`select to_regclass('never') as never`.execute(db)).rows, [{ never: null }])
 })
 
-t.test('over TLS: statements are answered, and a connection that went silent is given up', async t => {
+t.test('over TLS requests succeed, and a connection that went silent is closed', async t => {
   await using proxy = await createFaultProxy(config)
   await proxy.listen()
   await using tls = await startTlsProxy(proxy.url)
   await using service = await startService({ config: { ...config, databaseUrl: tls.url } })
   for (const statuses of await manyRequests(service)) t.same(statuses, [201, 200, 200, 200])
   proxy.silence()
-  const path = `/api/${randomUser()}/tasks`
-  const statusesOf = () =>
-    Promise.all([service.call('GET', path), service.call('POST', path, { title: 'T' })]).then(answers =>
-      answers.map(({ status }) => status),
-    )
-  let statuses = await statusesOf()
+  const { send } = await service.newUser()
+  const statusesOf = async () => {
+    const answers = await Promise.all([send.listTasks(), send.createTask({ title: 'T' })])
+    return answers.map(({ status }) => status)
+  }
+  let statuses: number[] = await statusesOf()
   while (statuses.includes(503)) statuses = await statusesOf()
   t.same(statuses, [200, 201])
 })
 
-t.test('the settings that operators are told to give a role are those that sessions get', async t => {
+t.test('the role settings in docs/operations.md are those that the service gives its sessions', async t => {
   const [, statements] = /```sql\n(alter role tasks .*?)```/s.exec(await readFile('docs/operations.md', 'utf8')) ?? []
   await execute(cluster.url, `create role tasks login; ${statements}`)
+  await using stack = new AsyncDisposableStack()
   const limits = sql`
     select name, setting from pg_settings where name ~ '_timeout$|^enable_|^jit$|^plan_cache_mode$' order by name`
   const limitsOf = async (user: string, isPrepared: boolean) => {
     const databaseUrl = cluster.url.replace('postgres@', `${user}@`)
     const { kysely, close } = openPostgres({ ...config, databaseUrl, migrationUrl: databaseUrl, isPrepared }, silent)
-    t.teardown(close)
+    stack.defer(close)
     return (await limits.execute(kysely)).rows
   }
   t.same(await limitsOf('tasks', false), await limitsOf('postgres', true))
@@ -136,22 +136,21 @@ t.test('the settings that operators are told to give a role are those that sessi
 
 const bouncer = findPgBouncer()
 t.test(
-  'a pooler in transaction mode: every operation works where statements are not prepared',
+  'through a pooler in transaction mode every operation works if statements are not prepared',
   { skip: bouncer === undefined && !process.env.CI && 'there is no PgBouncer' },
   async t => {
     await using pgbouncer = await startPgBouncer(bouncer as string, cluster.url)
     await using service = await startService({ config: { ...config, databaseUrl: pgbouncer.url, isPrepared: false } })
     for (const statuses of await manyRequests(service)) t.same(statuses, [201, 200, 200, 200])
-    const user = randomUser()
-    const { id } = await service.create(user)
+    const alice = await service.newUser()
+    const { id } = await alice.createTask({ title: 'A task' })
     for (const operation of operations) {
-      const { status } = await service.call(...validRequest(operation, user, { id }))
+      const { status } = await service.call(...validRequest(operation, alice.id, { id }))
       t.ok(status < 500, `${operation.operationId} is ${status}`)
     }
-    const path = `/api/${user}/tasks`
-    const keyed = () => service.call('POST', path, { title: 'Once' }, { 'idempotency-key': 'k' })
+    const keyed = () => alice.send.createTask({ title: 'Once' }, { header: { 'Idempotency-Key': 'k' } })
     const answers = await Promise.all(Array.from({ length: 5 }, keyed))
     for (const { status } of answers) t.equal(status, 201)
-    t.equal(new Set(answers.map(({ body }) => body.id)).size, 1)
+    t.equal(new Set(answers.map(({ text }) => text)).size, 1)
   },
 )
