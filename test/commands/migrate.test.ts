@@ -1,4 +1,4 @@
-/** `npm run migrate` */
+/** `npm run migrate` lists, applies and takes back migrations. */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -6,15 +6,35 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { temporaryFolder } from '../../scripts/support/folder.ts'
 import { environment } from '../../scripts/support/process.ts'
-import { onPostgres, ownDatabase, silent } from '../../scripts/support/service.ts'
+import { type HeldDatabase, onPostgres, ownDatabase } from '../../scripts/support/service.ts'
 import { migrateDown } from '../../src/database/migrate.ts'
-import { openDatabase } from '../../src/database/open.ts'
+import { openPrepared } from '../support/database.ts'
 
 const { DATABASE_URL: _, ...inherited } = process.env
 const script = fileURLToPath(new URL('../../src/commands/migrate.ts', import.meta.url))
 
-t.test('status, up and down', async t => {
-  const config = await ownDatabase(t)
+/** Creates a database without the service's schema. */
+async function emptyDatabase(): Promise<HeldDatabase> {
+  await using stack = new AsyncDisposableStack()
+  const config = stack.use(await ownDatabase())
+  await using database = await openPrepared(config)
+  while ((await migrateDown(database.kysely)).length > 0);
+  stack.move()
+  return config
+}
+
+/** Creates a database with the tables, but without the record of migrations. */
+async function foreignDatabase(): Promise<HeldDatabase> {
+  await using stack = new AsyncDisposableStack()
+  const config = stack.use(await ownDatabase())
+  await using database = await openPrepared(config)
+  await sql`drop table kysely_migration`.execute(database.kysely)
+  stack.move()
+  return config
+}
+
+t.test('status lists migrations, up applies them, and down takes back the last one', async t => {
+  await using config = await emptyDatabase()
   const migrate = async (...command: string[]) => {
     const { stdout } = await promisify(execFile)(process.execPath, [script, ...command], {
       env: { ...inherited, ...environment(config) },
@@ -23,10 +43,6 @@ t.test('status, up and down', async t => {
     t.match(where, /^(PGlite in|PostgreSQL at) /)
     return lines
   }
-  const database = await openDatabase(config, silent)
-  await database.prepare(new AbortController().signal)
-  while ((await migrateDown(database.kysely)).length > 0);
-  await database.close()
 
   const pending = await migrate('status')
   t.ok(pending.length > 0 && pending.every(line => /^\d{4}_\w+\tpending$/.test(line)))
@@ -41,7 +57,7 @@ t.test('status, up and down', async t => {
   await t.rejects(migrate('sideways'), { code: 1, stderr: 'Unknown command sideways: use up, down or status.\n' })
 })
 
-t.test('a database that is not there, and one that is not ours, end in one sentence', async t => {
+t.test('an unavailable database, or one with other tables, ends the command with one sentence', async t => {
   await using folder = await temporaryFolder()
   const migrate = (env: Record<string, string>) =>
     promisify(execFile)(process.execPath, [script], { env: { ...inherited, ...env } })
@@ -49,22 +65,16 @@ t.test('a database that is not there, and one that is not ours, end in one sente
     code: 1,
     stderr: /^The database cannot be used: connect ENOENT .*\.\n$/,
   })
-  const config = await ownDatabase(t)
-  const database = await openDatabase(config, silent)
-  await database.prepare(new AbortController().signal)
-  await sql`drop table kysely_migration`.execute(database.kysely)
-  await database.close()
+  await using config = await foreignDatabase()
   await t.rejects(migrate(environment(config)), {
     code: 1,
     stderr: /^The database cannot be used: relation "\w+" already exists\.\n$/,
   })
 })
 
-t.test('migrations wait for locks, as long as it takes', { skip: !onPostgres && 'PGlite has one session' }, async t => {
-  const config = await ownDatabase(t)
-  const database = await openDatabase(config, silent)
-  t.teardown(() => database.close())
-  await database.prepare(new AbortController().signal)
+t.test('migrations wait for locks without a timeout', { skip: !onPostgres && 'PGlite has one session' }, async t => {
+  await using config = await ownDatabase()
+  await using database = await openPrepared(config)
   const { rows } = await database.migrate(db =>
     sql<
       Record<string, string>

@@ -1,4 +1,4 @@
-/** The variables: which values each of them accepts. */
+/** Which values each variable accepts. */
 import t from 'tap'
 import { variables } from '../../src/config/variables.ts'
 
@@ -7,7 +7,7 @@ t.test('every default is a valid value', async t => {
     t.doesNotThrow(() => parse(fallback), name)
 })
 
-t.test('valid and invalid values', async t => {
+t.test('valid values are parsed, and invalid ones throw an error that describes valid ones', async t => {
   t.equal(variables.PORT.parse('8080'), 8080)
   for (const port of ['-1', '65536', '3000 ', '0x10', 'http'])
     t.throws(() => variables.PORT.parse(port), /must be a whole number/, port)

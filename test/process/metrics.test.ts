@@ -1,40 +1,44 @@
-/** The metrics for Prometheus. */
+/** Metrics for Prometheus: what they count, where they are served, and how a scrape fails. */
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { sql } from 'kysely'
 import { pino } from 'pino'
 import t from 'tap'
-import { createFaultProxy } from '../../scripts/support/fault-proxy.ts'
 import { environment, runToExit, startProcess, untilHealthy } from '../../scripts/support/process.ts'
-import { client, ownDatabase, randomUser, silent } from '../../scripts/support/service.ts'
+import { client, type HeldDatabase, ownDatabase } from '../../scripts/support/service.ts'
 import { conversation } from '../../scripts/support/socket.ts'
-import { openDatabase } from '../../src/database/open.ts'
 import { createMetrics } from '../../src/process/metrics.ts'
+import { openPrepared } from '../support/database.ts'
+import { createProxy } from '../support/proxied.ts'
 
-t.test('metrics of requests, process and database, on a port of their own', async t => {
-  const config = await ownDatabase(t)
-  const database = await openDatabase(config, silent)
-  await database.prepare(new AbortController().signal)
+/** Creates a database in which changing a task fails as if its row were locked. */
+async function lockedDatabase(): Promise<HeldDatabase> {
+  await using stack = new AsyncDisposableStack()
+  const config = stack.use(await ownDatabase())
+  await using database = await openPrepared(config)
   await sql`create function fail() returns trigger language plpgsql as ${sql.lit(`begin
     raise exception 'on purpose' using errcode = '55P03'; end`)}`.execute(database.kysely)
   await sql`create trigger fail before delete or update on task for each row execute function fail()`.execute(
     database.kysely,
   )
-  await database.close()
+  stack.move()
+  return config
+}
 
+t.test('metrics of requests, process and database are served on a port of their own', async t => {
+  await using config = await lockedDatabase()
   await using service = await startProcess({ ...environment(config), METRICS_PORT: '0' })
   const { origin, logged } = service
   const { msg } = await logged(line => line.msg.startsWith('metrics on '))
   const url = msg.replace('metrics on ', '')
   await untilHealthy(origin)
-  const { call, create } = client(origin)
-  const user = randomUser()
-  const { id } = await create(user)
-  t.equal((await call('GET', `/api/${user}/tasks?limit=0`)).status, 400)
-  t.equal((await call('DELETE', `/api/${user}/tasks/${id}`)).status, 503)
+  const { newUser, call, send } = client(origin)
+  const alice = await newUser()
+  const { id } = await alice.createTask({ title: 'A task' })
+  t.equal((await alice.send.listTasks({ query: { limit: 0 } })).status, 400)
+  t.equal((await alice.send.deleteTask(id)).status, 503)
   await call('GET', '/nowhere')
   await call('GET', '/%')
-  const { send } = client(origin)
   await send('GET', '/unparsed', 'nonsense\r\n\r\n')
   await send('CONNECT', 'x:1', 'CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n')
   const pipelined = await conversation(
@@ -46,14 +50,14 @@ t.test('metrics of requests, process and database, on a port of their own', asyn
   const response = await fetch(url)
   t.match(response.headers.get('content-type'), /^text\/plain/)
   let text = await response.text()
-  // The service purges beside the requests.
+  // The purge runs beside the requests.
   while (!text.includes('job_runs_total{')) text = await (await fetch(url)).text()
   for (const [operation, status, count] of [
     ['createTask', 201, 1],
     ['listTasks', 400, 1],
     ['deleteTask', 503, 1],
     ['none', 404, 1],
-    // What has no route, and what is no request.
+    // A path that cannot be decoded, and bytes that are not HTTP.
     ['none', 400, 2],
     ['none', 405, 1],
   ] as const) {
@@ -66,14 +70,14 @@ t.test('metrics of requests, process and database, on a port of their own', asyn
   t.match(text, 'job_duration_seconds_count{job="purge"} 1\n')
   t.match(text, /^nodejs_eventloop_lag_seconds /m)
   t.match(text, /^process_resident_memory_bytes /m)
-  t.notMatch(text, user, 'nothing tells who called')
+  t.notMatch(text, alice.id, 'no metric names a user')
 
   t.equal((await fetch(url.replace('/metrics', '/'))).status, 404)
-  t.equal((await fetch(`${origin}/metrics`)).status, 404, 'the public port has none of it')
+  t.equal((await fetch(`${origin}/metrics`)).status, 404, 'the public port does not serve metrics')
 })
 
-t.test('what the connections to PostgreSQL do', async t => {
-  await using proxy = await createFaultProxy(await ownDatabase(t))
+t.test('metrics count the connections to PostgreSQL by state', async t => {
+  await using proxy = await createProxy()
   await proxy.listen()
   await using service = await startProcess({
     DATABASE_URL: proxy.url,
@@ -94,8 +98,8 @@ t.test('what the connections to PostgreSQL do', async t => {
   }
 })
 
-t.test('a scrape that fails is 500 and one line in the log, and the next one may succeed', async t => {
-  const log: Record<string, any>[] = []
+t.test('a failed scrape returns 500 and logs one line, and the next one may succeed', async t => {
+  const log: unknown[] = []
   const logger = pino({}, { write: line => log.push(JSON.parse(line)) })
   let fails = true
   const poolUsage = () => {
@@ -103,12 +107,12 @@ t.test('a scrape that fails is 500 and one line in the log, and the next one may
     return { busy: 1, idle: 0, waiting: 0 }
   }
   const url = await createMetrics(poolUsage, logger).listen('127.0.0.1', 0)
-  // A connection that is kept would keep this process, too.
+  // A connection that is kept alive would keep this process alive, too.
   const scrape = () => fetch(url, { headers: { connection: 'close' } })
   const failed = await scrape()
   t.equal(failed.status, 500)
-  t.equal(await failed.text(), '', 'what went wrong is for the log')
-  t.match(log, [{ level: 50, msg: 'collecting metrics failed', err: { message: 'on purpose' } }])
+  t.equal(await failed.text(), '', 'the cause is only logged')
+  t.match(log, [{ level: 50, msg: 'the metrics cannot be collected', err: { message: 'on purpose' } }])
   fails = false
   const succeeded = await scrape()
   t.equal(succeeded.status, 200)
@@ -116,22 +120,20 @@ t.test('a scrape that fails is 500 and one line in the log, and the next one may
   t.equal(log.length, 1)
 })
 
-t.test('a port in use ends in one sentence', async t => {
+t.test('a METRICS_PORT in use ends the start with one sentence', async t => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => server.close())
   const { port } = server.address() as { port: number }
-  const { code, stderr } = await runToExit({ ...environment(await ownDatabase(t)), METRICS_PORT: `${port}` })
+  await using config = await ownDatabase()
+  const { code, stderr } = await runToExit({ ...environment(config), METRICS_PORT: `${port}` })
   t.equal(code, 1)
   t.equal(stderr, `Port ${port} on 127.0.0.1 is in use. Stop what uses it, or set METRICS_PORT to another one.\n`)
 })
 
-t.test('on IPv6, too', async t => {
-  await using service = await startProcess({
-    ...environment(await ownDatabase(t)),
-    METRICS_PORT: '0',
-    METRICS_HOST: '::1',
-  })
+t.test('METRICS_HOST may be an IPv6 address', async t => {
+  await using config = await ownDatabase()
+  await using service = await startProcess({ ...environment(config), METRICS_PORT: '0', METRICS_HOST: '::1' })
   const { logged } = service
   const { msg } = await logged(line => line.msg.startsWith('metrics on '))
   t.match(msg, /^metrics on http:\/\/\[::1\]:\d+\/metrics$/)

@@ -1,4 +1,4 @@
-/** `npm run chaos`: what its checker accepts, and what it must not; which answers it finds fault with. */
+/** `npm run chaos`: which histories its checker accepts and rejects, and which responses it reports. */
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import t from 'tap'
@@ -7,7 +7,7 @@ import type { Call, Content, Outcome } from '../../scripts/chaos/model.ts'
 import { createSend, type Request } from '../../scripts/chaos/send.ts'
 
 const content = (title: string): Content => ({ title, description: null, completed: false })
-/** As an answer: nobody knows. */
+/** In place of an outcome: the response was lost. */
 const unknown = 'unknown'
 const operation = (start: number, end: number, call: Call, answer: Outcome | typeof unknown): Operation => ({
   call,
@@ -49,14 +49,14 @@ const replaceAt = (start: number, end: number, only: number, title: string, revi
     { kind: 'replace', content: content(title), only },
     { status: 200, content: content(title), revision },
   )
-/** A write that is meant for a revision at which the task is not. */
+/** A write whose precondition names another revision than the task has. */
 const refused = (start: number, end: number, only: number) =>
   operation(start, end, { kind: 'toggle', only }, { status: 412 })
 
-t.test('histories that can be explained', async t => {
+t.test('the checker accepts histories that have an explanation', async t => {
   const histories: Record<string, Operation[]> = {
     empty: [],
-    'one after another': [
+    'operations one after another': [
       read(0, 1, null),
       create(2, 3, 'a'),
       read(4, 5, 'a'),
@@ -64,21 +64,30 @@ t.test('histories that can be explained', async t => {
       remove(8, 9),
       read(10, 11, null),
     ],
-    'a read beside a write may see either': [create(0, 1, 'a'), replace(2, 9, 'b'), read(3, 4, 'a'), read(5, 6, 'b')],
-    'two writes beside each other, in either order': [
+    'a read during a write may see either value': [
+      create(0, 1, 'a'),
+      replace(2, 9, 'b'),
+      read(3, 4, 'a'),
+      read(5, 6, 'b'),
+    ],
+    'two concurrent writes in either order': [
       create(0, 1, 'a'),
       replace(2, 9, 'b'),
       replace(2, 9, 'c'),
       read(10, 11, 'b'),
     ],
-    'an unknown write that happened, later': [
+    'a write with a lost response that takes effect later': [
       create(0, 1, 'a'),
       replace(2, 20, 'b', unknown),
       read(3, 4, 'a'),
       read(5, 6, 'b'),
     ],
-    'an unknown write that never happened': [create(0, 1, 'a'), replace(2, 20, 'b', unknown), read(30, 31, 'a')],
-    'an unknown creation that happened': [
+    'a write with a lost response that never takes effect': [
+      create(0, 1, 'a'),
+      replace(2, 20, 'b', unknown),
+      read(30, 31, 'a'),
+    ],
+    'a creation with a lost response that took effect': [
       create(0, 20, 'a', unknown),
       create(2, 3, 'b', { status: 409 }),
       read(4, 5, 'a'),
@@ -89,7 +98,7 @@ t.test('histories that can be explained', async t => {
       create(4, 5, 'b', { status: 409 }),
       remove(6, 7, { status: 404 }),
     ],
-    'toggles beside each other': [create(0, 1, 'a'), toggle(2, 9, true), toggle(2, 9, false), read(10, 11, 'a')],
+    'concurrent toggles': [create(0, 1, 'a'), toggle(2, 9, true), toggle(2, 9, false), read(10, 11, 'a')],
     retitled: [create(0, 1, 'a'), retitle(2, 3, 'b'), read(4, 5, 'b')],
     'deleted and restored': [
       create(0, 1, 'a'),
@@ -100,65 +109,66 @@ t.test('histories that can be explained', async t => {
       restore(10, 11, 'a'),
     ],
     'nothing to restore': [operation(0, 1, { kind: 'restore' }, { status: 404 })],
-    'a condition that holds': [created(0, 1, 'a', 1), replaceAt(2, 3, 1, 'b', 2), replaceAt(4, 5, 2, 'c', 7)],
-    'a condition that does not': [created(0, 1, 'a', 1), refused(2, 3, 2), readAt(4, 5, 'a', 1)],
-    'two with one condition, of which one wins': [
+    'a precondition that holds': [created(0, 1, 'a', 1), replaceAt(2, 3, 1, 'b', 2), replaceAt(4, 5, 2, 'c', 7)],
+    'a precondition that does not hold': [created(0, 1, 'a', 1), refused(2, 3, 2), readAt(4, 5, 'a', 1)],
+    'two writes with one precondition, of which one succeeds': [
       created(0, 1, 'a', 1),
       replaceAt(2, 9, 1, 'b', 2),
       refused(2, 9, 1),
       readAt(10, 11, 'b', 2),
     ],
-    'a condition on a revision that nobody was told of': [
+    'a precondition on a revision that only a lost response had': [
       created(0, 1, 'a', 1),
       replace(2, 3, 'b', unknown),
       refused(4, 5, 1),
     ],
-    'an unknown write that changes nothing': [created(0, 1, 'a', 1), replace(2, 3, 'a', unknown), readAt(4, 5, 'a', 1)],
-    'a revision that is learned later': [create(0, 1, 'a'), readAt(2, 3, 'a', 4), refused(4, 5, 3)],
+    'a write with a lost response that changes nothing': [
+      created(0, 1, 'a', 1),
+      replace(2, 3, 'a', unknown),
+      readAt(4, 5, 'a', 1),
+    ],
+    'a revision that only a later read returns': [create(0, 1, 'a'), readAt(2, 3, 'a', 4), refused(4, 5, 3)],
   }
   for (const [name, history] of Object.entries(histories)) t.equal(findContradiction(history), undefined, name)
 })
 
-t.test('histories that cannot', async t => {
+t.test('the checker rejects histories that have no explanation', async t => {
   const lost = read(4, 5, 'a')
   const histories: Record<string, Operation[]> = {
     'an acknowledged write is gone': [create(0, 1, 'a'), replace(2, 3, 'b'), lost],
     'an acknowledged creation is gone': [create(0, 1, 'a'), read(2, 3, null)],
-    'something from nowhere': [create(0, 1, 'a'), read(2, 3, 'z')],
+    'a read of a value that was never written': [create(0, 1, 'a'), read(2, 3, 'z')],
     'a read that goes back in time': [
       create(0, 1, 'a'),
       replace(2, 20, 'b', unknown),
       read(3, 4, 'b'),
       read(5, 6, 'a'),
     ],
-    'a toggle that was lost': [create(0, 1, 'a'), toggle(2, 9, true), toggle(2, 9, true)],
+    'a lost toggle': [create(0, 1, 'a'), toggle(2, 9, true), toggle(2, 9, true)],
     'an id that was taken twice': [create(0, 1, 'a'), create(2, 3, 'b')],
-    'a deleted task that came back': [create(0, 1, 'a'), remove(2, 3), read(4, 5, 'a')],
-    'a keyed toggle that was done twice': [create(0, 1, 'a'), toggle(2, 9, false)],
-    'a keyed creation that was done twice': [create(0, 9, 'a', { status: 409 })],
-    'a deleted task that was restored by nobody': [
+    'a deleted task that is read again': [create(0, 1, 'a'), remove(2, 3), read(4, 5, 'a')],
+    'a keyed toggle that happened twice': [create(0, 1, 'a'), toggle(2, 9, false)],
+    'a keyed creation that happened twice': [create(0, 9, 'a', { status: 409 })],
+    'a deleted task that cannot be restored': [
       create(0, 1, 'a'),
       remove(2, 3),
       operation(4, 5, { kind: 'restore' }, { status: 404 }),
     ],
     'a restored task with another content': [create(0, 1, 'a'), remove(2, 3), restore(4, 5, 'b')],
-    'two with one condition that both win': [
+    'two writes with one precondition that both succeed': [
       created(0, 1, 'a', 1),
       replaceAt(2, 9, 1, 'b', 2),
       replaceAt(2, 9, 1, 'c', 3),
     ],
-    'a condition that holds and is refused': [created(0, 1, 'a', 1), refused(2, 3, 1)],
-    'a write without a condition that is refused': [
+    'a precondition that holds and is refused': [created(0, 1, 'a', 1), refused(2, 3, 1)],
+    'a write without a precondition that is refused': [
       created(0, 1, 'a', 1),
       operation(2, 3, { kind: 'toggle' }, { status: 412 }),
     ],
     'a revision that goes back': [created(0, 1, 'a', 5), replaceAt(2, 3, 5, 'b', 4)],
     'a revision that changes by itself': [created(0, 1, 'a', 1), readAt(2, 3, 'a', 2)],
-    'a deletion that was answered with a task': [
-      create(0, 1, 'a'),
-      remove(2, 3, { status: 200, content: content('a') }),
-    ],
-    'an unknown write that happened after its time': [
+    'a deletion that returns a task': [create(0, 1, 'a'), remove(2, 3, { status: 200, content: content('a') })],
+    'a write with a lost response that takes effect after its end': [
       create(0, 1, 'a'),
       replace(2, 3, 'b', unknown),
       read(4, 5, 'a'),
@@ -169,11 +179,11 @@ t.test('histories that cannot', async t => {
   t.equal(
     findContradiction(histories['an acknowledged write is gone'] as Operation[]),
     lost,
-    'and it says which answer',
+    'it returns the operation that contradicts the others',
   )
 })
 
-t.test('an answer that cannot be parsed is a finding, one that is lost or 503 is not', async t => {
+t.test('a response that cannot be parsed is reported, and a lost one or 503 is not', async t => {
   const whole = (status: number, body: string) =>
     `HTTP/1.1 ${status} X\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`
   const get = async (bytes: string, request: Partial<Request> = {}) => {
