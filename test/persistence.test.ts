@@ -1,63 +1,59 @@
-/** Tasks survive restarts, crashes and deployments: what was acknowledged is there afterwards. */
+/** Acknowledged writes survive restarts and crashes. */
 import t from 'tap'
-import { environment, type ServiceProcess, startProcess, untilHealthy } from '../scripts/support/process.ts'
+import type { User } from '../scripts/support/client.ts'
+import { environment, startProcess, untilHealthy } from '../scripts/support/process.ts'
 import { client, ownDatabase, randomUser, type Task } from '../scripts/support/service.ts'
 
 /** Reads all of a user's tasks, oldest first. */
-async function all(running: ServiceProcess, user: string): Promise<Task[]> {
-  const { call } = client(running.origin)
-  const tasks: Task[] = []
-  for (let query: string | null = 'sort=created_at&limit=200'; query !== null; ) {
-    const { body } = await call('GET', `/api/${user}/tasks?${query}`)
-    tasks.push(...body.data)
-    query = body.next_cursor && `limit=200&cursor=${body.next_cursor}`
+async function all(user: User): Promise<Task[]> {
+  const first = await user.listTasks({ query: { sort: 'created_at', limit: 200 } })
+  const tasks = first.data
+  for (let cursor = first.next_cursor; cursor !== null; ) {
+    const page = await user.listTasks({ query: { limit: 200, cursor } })
+    tasks.push(...page.data)
+    cursor = page.next_cursor
   }
   return tasks
 }
 
 t.test('a restart keeps every task as it was', async t => {
-  const env = environment(await ownDatabase(t))
-  const user = randomUser()
+  await using config = await ownDatabase()
+  const env = environment(config)
   await using first = await startProcess(env)
   await untilHealthy(first.origin)
-  const { create, call } = client(first.origin)
-  const open = await create(user, { title: 'Open 😀', description: '\u00e9' })
-  const { id } = await create(user, { title: 'Done' })
-  const { body: done } = await call('PATCH', `/api/${user}/tasks/${id}/complete`)
-  const { id: deleted } = await create(user, { title: 'Deleted' })
-  await call('DELETE', `/api/${user}/tasks/${deleted}`)
+  const alice = await client(first.origin).newUser()
+  const open = await alice.createTask({ title: 'Open 😀', description: '\u00e9' })
+  const { id } = await alice.createTask({ title: 'Done' })
+  const done = await alice.completeTask(id)
+  const deleted = await alice.createTask({ title: 'Deleted' })
+  await alice.deleteTask(deleted.id)
   t.same(await first.end('SIGTERM'), { code: 0, signal: null })
 
   await using second = await startProcess(env)
   await untilHealthy(second.origin)
-  t.same(await all(second, user), [open, done])
-  t.equal((await client(second.origin).create(user)).revision, 6, 'the numbering goes on')
+  const later = await client(second.origin).newUser({ id: alice.id })
+  t.same(await all(later), [open, done])
+  t.equal((await later.createTask({ title: 'Next' })).revision, 6, 'revisions continue')
 })
 
-t.test('kill -9 in the middle of writing loses nothing that was acknowledged', async t => {
-  const env = environment(await ownDatabase(t))
-  const user = randomUser()
+t.test('a kill -9 during writes loses no acknowledged write', async t => {
+  await using config = await ownDatabase()
+  const env = environment(config)
+  const id = randomUser()
   const acknowledged = new Map<string, Task>()
 
   for (let round = 0; round < 3; round++) {
     await using running = await startProcess(env)
     await untilHealthy(running.origin)
-    const { origin } = running
-    // What is under way when the process dies may or may not have happened: fetch fails, and nothing is acknowledged.
-    const write = async (path: string, method: string, body?: string): Promise<Task> => {
-      const headers = body === undefined ? {} : { 'content-type': 'application/json' }
-      const response = await fetch(origin + path, { method, headers, body: body ?? null })
-      const task = (await response.json()) as Task
-      if (!response.ok) throw new Error(`${method} ${path} was answered ${response.status}`)
-      acknowledged.set(task.id, task)
-      return task
-    }
+    const alice = await client(running.origin).newUser({ id })
     const enough = Promise.withResolvers<void>()
     const goal = acknowledged.size + 40
     const writer = async () => {
       for (;;) {
-        const { id } = await write(`/api/${user}/tasks`, 'POST', '{"title":"Written under fire"}')
-        await write(`/api/${user}/tasks/${id}/complete`, 'PATCH')
+        // A write in flight when the process dies may have happened: the request fails, and nothing is acknowledged.
+        const task = await alice.createTask({ title: 'Written before the crash' })
+        acknowledged.set(task.id, task)
+        acknowledged.set(task.id, await alice.completeTask(task.id))
         if (acknowledged.size >= goal) enough.resolve()
       }
     }
@@ -72,53 +68,50 @@ t.test('kill -9 in the middle of writing loses nothing that was acknowledged', a
 
   await using last = await startProcess(env)
   await untilHealthy(last.origin)
-  const stored = new Map((await all(last, user)).map(task => [task.id, task]))
+  const stored = new Map((await all(await client(last.origin).newUser({ id }))).map(task => [task.id, task]))
   for (const [id, task] of acknowledged) {
     const found = stored.get(id)
-    t.ok(found !== undefined && found.revision >= task.revision, `${id} is there, as acknowledged or newer`)
+    t.ok(found !== undefined && found.revision >= task.revision, `${id} is stored, as acknowledged or newer`)
     if (found?.revision === task.revision) t.same(found, task)
   }
   const revisions = [...stored.values()].map(({ revision }) => revision)
-  t.equal(new Set(revisions).size, revisions.length, 'no number was given twice')
+  t.equal(new Set(revisions).size, revisions.length, 'no revision was used twice')
 })
 
-t.test('user journey: a day with a list, over a restart', async t => {
-  const env = environment(await ownDatabase(t))
-  const user = 'auth0|journey@example.org'
-  const path = `/api/${encodeURIComponent(user)}/tasks`
+t.test('user journey: a day with a list, across a restart', async t => {
+  await using config = await ownDatabase()
+  const env = environment(config)
+  const id = 'auth0|journey@example.org'
   await using morning = await startProcess(env)
   await untilHealthy(morning.origin)
-  const { call } = client(morning.origin)
+  const alice = await client(morning.origin).newUser({ id })
 
-  t.same((await call('GET', path)).body, { data: [], next_cursor: null }, 'an empty list to begin with')
-  const plan = await call('POST', path, { title: 'Plan the trip', description: 'Trains, not planes' })
-  const book = await call('POST', path, { title: 'Book a hotel' })
-  const spam = await call('POST', path, { title: 'Oops' })
-  t.same([plan.status, book.status, spam.status], [201, 201, 201])
-  const location = (answer: typeof plan) => answer.headers.get('location') as string
+  t.same(await alice.listTasks(), { data: [], next_cursor: null }, 'the list is empty at first')
+  const created = async (body: { title: string; description?: string }) => {
+    const answer = await alice.send.createTask(body)
+    t.match([answer.status, answer.body], [201, body])
+    const { id } = answer.body as Task
+    t.equal(answer.headers.get('location'), alice.path('getTask', id))
+    return id
+  }
+  const plan = await created({ title: 'Plan the trip', description: 'Trains, not planes' })
+  const book = await created({ title: 'Book a hotel' })
+  const spam = await created({ title: 'Oops' })
 
-  t.equal((await call('DELETE', location(spam))).status, 204)
-  t.equal((await call('PATCH', location(plan), { description: null })).body.description, null)
-  t.equal(
-    (await call('PUT', location(book), { title: 'Book two hotels', description: 'Vienna', completed: false })).status,
-    200,
-  )
-  t.equal((await call('PATCH', `${location(plan)}/complete`, { completed: true })).body.completed, true)
+  t.equal((await alice.send.deleteTask(spam)).status, 204)
+  t.equal((await alice.updateTask(plan, { description: null })).description, null)
+  const hotels = { title: 'Book two hotels', description: 'Vienna', completed: false }
+  t.equal((await alice.send.replaceTask(book, hotels)).status, 200)
+  t.equal((await alice.completeTask(plan, { completed: true })).completed, true)
   await morning.end('SIGTERM')
 
   await using evening = await startProcess(env)
   await untilHealthy(evening.origin)
-  const later = client(evening.origin)
-  const open = await later.call('GET', `${path}?completed=false`)
-  t.same(
-    open.body.data.map(({ title }: Task) => title),
-    ['Book two hotels'],
-  )
-  const done = await later.call('GET', `${path}?completed=true`)
-  t.same(
-    done.body.data.map(({ title }: Task) => title),
-    ['Plan the trip'],
-  )
-  t.equal((await later.call('PATCH', `${location(plan)}/complete`)).body.completed, false, 'not done after all')
-  t.equal((await later.call('GET', location(spam))).status, 404)
+  const later = await client(evening.origin).newUser({ id })
+  const titles = async (completed: boolean) =>
+    (await later.listTasks({ query: { completed } })).data.map(({ title }) => title)
+  t.same(await titles(false), ['Book two hotels'])
+  t.same(await titles(true), ['Plan the trip'])
+  t.equal((await later.completeTask(plan)).completed, false, 'the trip is open again')
+  t.equal((await later.send.getTask(spam)).status, 404)
 })

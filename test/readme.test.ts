@@ -1,4 +1,4 @@
-/** What the documents show is what the service prints. */
+/** The commands in the documents print what the documents show. */
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
@@ -12,7 +12,7 @@ const hasCurl = await run('curl', ['--version']).then(
   () => false,
 )
 
-/** What differs from run to run. */
+/** Text without what differs from run to run. */
 const withoutTimes = (text: string) => text.replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>')
 const withoutRequestIds = (text: string) => text.replaceAll(/\/requests\/[0-9a-f-]{36}/g, '/requests/<id>')
 const withoutTokens = (text: string) => text.replaceAll(/"next":"[\w-]+"/g, '"next":"<token>"')
@@ -21,26 +21,30 @@ const comparable = (text: string) => withoutTokens(withoutRequestIds(withoutTime
 const tokenIn = (text: string) => /"next":"([\w-]+)"/.exec(text)?.[1]
 
 for (const file of ['README.md', 'docs/clients.md']) {
-  t.test(file, { skip: !hasCurl && !process.env.CI && 'needs curl' }, async t => {
-    await using service = await startService()
-    const { origin } = service
-    const user = randomUser()
-    const text = await readFile(new URL(`../${file}`, import.meta.url), 'utf8')
-    const steps = [...text.matchAll(/```console\n\$ (.+)\n([^`]*)```/g)]
-    t.ok(steps.length >= 7)
-    // A token is one user's: what the page says and what this run got.
-    const tokens: [string, string][] = []
-    for (const [, command = '', printed = ''] of steps) {
-      let here = command.replaceAll('http://127.0.0.1:3000', origin).replaceAll('/alice/', `/${user}/`)
-      for (const [said, got] of tokens) here = here.replaceAll(said, got)
-      const { stdout } = await run('sh', ['-c', here])
-      t.equal(comparable(stdout.replaceAll(user, 'alice')), comparable(printed), command)
-      tokens.push([tokenIn(printed) ?? 'none', tokenIn(stdout) ?? 'none'])
-    }
-  })
+  t.test(
+    `every command in ${file} prints what the file shows`,
+    { skip: !hasCurl && !process.env.CI && 'needs curl' },
+    async t => {
+      await using service = await startService()
+      const { origin } = service
+      const user = randomUser()
+      const text = await readFile(new URL(`../${file}`, import.meta.url), 'utf8')
+      const steps = [...text.matchAll(/```console\n\$ (.+)\n([^`]*)```/g)]
+      t.ok(steps.length >= 7)
+      // Sync tokens belong to a user: the one in the file and the one of this run.
+      const tokens: [string, string][] = []
+      for (const [, command = '', printed = ''] of steps) {
+        let here = command.replaceAll('http://127.0.0.1:3000', origin).replaceAll('/alice/', `/${user}/`)
+        for (const [said, got] of tokens) here = here.replaceAll(said, got)
+        const { stdout } = await run('sh', ['-c', here])
+        t.equal(comparable(stdout.replaceAll(user, 'alice')), comparable(printed), command)
+        tokens.push([tokenIn(printed) ?? 'none', tokenIn(stdout) ?? 'none'])
+      }
+    },
+  )
 }
 
-t.test('the conventions name every code of the contract', async t => {
+t.test('the API conventions name every problem code of the contract', async t => {
   const text = await readFile(new URL('../docs/api-conventions.md', import.meta.url), 'utf8')
   const { ProblemCode } = contract.document.components.schemas
   for (const code of ProblemCode.enum) t.match(text, `\`${code}\``)

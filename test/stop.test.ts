@@ -1,8 +1,8 @@
-/** How the real process stops: whatever it is doing, within its time, with 0. */
+/** How the real process stops: on signals, within its deadline, and after uncaught errors. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { connect } from 'node:net'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,28 +11,22 @@ import t from 'tap'
 import { temporaryFolder } from '../scripts/support/folder.ts'
 import { startLoadBalancer } from '../scripts/support/load-balancer.ts'
 import { environment, launch, startProcess, untilHealthy } from '../scripts/support/process.ts'
-import { onPostgres, ownDatabase, randomUser } from '../scripts/support/service.ts'
+import { client, onPostgres, ownDatabase } from '../scripts/support/service.ts'
+import { openConnection } from '../scripts/support/socket.ts'
 import { lockFolder } from '../src/database/lock.ts'
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  t.test(`${signal} finishes what is in flight and ends with 0`, async t => {
-    await using service = await startProcess(environment(await ownDatabase(t)))
+  t.test(`${signal} finishes requests in flight and ends with 0`, async t => {
+    await using config = await ownDatabase()
+    await using service = await startProcess(environment(config))
     const { origin, child, exited, logged } = service
     await untilHealthy(origin)
-    const path = `/api/${randomUser()}/tasks`
-    const json = '{"title":"In flight"}'
-    const socket = connect(Number(new URL(origin).port), '127.0.0.1')
-    const idle = connect(Number(new URL(origin).port), '127.0.0.1')
-    await Promise.all([once(socket, 'connect'), once(idle, 'connect')])
-    socket.write(
-      `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${json.length}\r\n\r\n${json.slice(0, 5)}`,
-    )
-    // Once another request is answered, the server has read the beginning of this one.
-    await fetch(`${origin}/health/live`)
+    await openConnection(Number(new URL(origin).port))
+    const { socket, rest } = await sendHalf(origin)
 
     child.kill(signal)
     await logged(line => line.msg.startsWith(signal))
-    socket.write(json.slice(5))
+    socket.write(rest)
     const answer = (await once(socket, 'data')).toString()
     t.match(answer, /^HTTP\/1\.1 201 /)
     t.match(answer, /connection: close/i)
@@ -40,28 +34,20 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   })
 }
 
-t.test('behind a load balancer, a stop under load fails no request', async t => {
-  const env = { ...environment(await ownDatabase(t)), DRAIN_DELAY: '1' }
-  // On PGlite each process needs a database of its own: what is looked at is whether requests are answered.
-  const other = onPostgres ? env : { ...environment(await ownDatabase(t)), DRAIN_DELAY: '1' }
-  await using leaving = await startProcess(env)
-  await using staying = await startProcess(other)
+t.test('behind a load balancer a stop under load fails no request', async t => {
+  await using config = await ownDatabase()
+  // On PGlite each process needs a database of its own; only the statuses of the responses matter here.
+  await using other = await ownDatabase()
+  await using leaving = await startProcess({ ...environment(config), DRAIN_DELAY: '1' })
+  await using staying = await startProcess({ ...environment(onPostgres ? config : other), DRAIN_DELAY: '1' })
   await Promise.all([untilHealthy(leaving.origin), untilHealthy(staying.origin)])
   await using balancer = await startLoadBalancer([leaving.origin, staying.origin])
-  const path = `${balancer.origin}/api/${randomUser()}/tasks`
+  const alice = await client(balancer.origin).newUser()
 
   let stopped = false
   const statuses: number[] = []
   const load = async () => {
-    while (!stopped) {
-      const created = await fetch(path, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: '{"title":"T"}',
-      })
-      await created.arrayBuffer()
-      statuses.push(created.status)
-    }
+    while (!stopped) statuses.push((await alice.send.createTask({ title: 'T' })).status)
   }
   const loads = Array.from({ length: 6 }, load)
   await leaving.logged(line => line.status === 201)
@@ -79,7 +65,7 @@ for (const [when, until] of [
   ['once it listens', (folder: string) => exists(join(folder, 'pglite/PG_VERSION'))],
   ['while it starts', (folder: string) => exists(join(folder, 'owner'))],
 ] as const) {
-  t.test(`npm’s shell does not hand signals on: when it is gone, the service stops, ${when}`, async t => {
+  t.test(`the service stops when npm’s shell, which does not forward signals, is gone: ${when}`, async t => {
     await using temporary = await temporaryFolder()
     const folder = temporary.path
     const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
@@ -96,7 +82,7 @@ for (const [when, until] of [
   })
 }
 
-t.test('a signal while the database is being made ends with 0, too, and leaves a folder that works', async t => {
+t.test('a signal while the database is created ends with 0 and leaves a usable data folder', async t => {
   await using folder = await temporaryFolder()
   const dataDir = join(folder.path, 'data')
   await using first = launch({ DATA_DIR: dataDir }, { stdout: 'ignore' })
@@ -107,37 +93,27 @@ t.test('a signal while the database is being made ends with 0, too, and leaves a
   await untilHealthy(origin)
 })
 
-t.test('a half-sent request does not hold the stop past its deadline', async t => {
-  const env = { ...environment(await ownDatabase(t)), SHUTDOWN_TIMEOUT: '1' }
+t.test('a half-sent request does not delay the stop past SHUTDOWN_TIMEOUT', async t => {
+  await using config = await ownDatabase()
+  const env = { ...environment(config), SHUTDOWN_TIMEOUT: '1' }
   await using service = await startProcess(env)
   const { origin, end } = service
-  const socket = connect(Number(new URL(origin).port), '127.0.0.1')
-  socket.on('error', () => undefined)
-  await once(socket, 'connect')
-  socket.write(
-    'POST /api/a/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
-  )
-  await fetch(`${origin}/health/live`)
+  await sendHalf(origin)
   t.same(await end('SIGTERM'), { code: 0, signal: null })
 })
 
-t.test('a second signal does not wait', async t => {
-  const env = { ...environment(await ownDatabase(t)), SHUTDOWN_TIMEOUT: '3600' }
+t.test('a second signal stops at once', async t => {
+  await using config = await ownDatabase()
+  const env = { ...environment(config), SHUTDOWN_TIMEOUT: '3600' }
   await using service = await startProcess(env)
   const { origin, child, logged, end } = service
-  const socket = connect(Number(new URL(origin).port), '127.0.0.1')
-  socket.on('error', () => undefined)
-  await once(socket, 'connect')
-  socket.write(
-    'POST /api/a/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
-  )
-  await fetch(`${origin}/health/live`)
+  await sendHalf(origin)
   child.kill('SIGTERM')
   await logged(line => line.msg.startsWith('SIGTERM'))
   t.same(await end('SIGTERM'), { code: 0, signal: null })
 })
 
-/** The options with which Node loads modules before the service, beside those that there are. */
+/** Node options that load modules before the service, added to the inherited ones. */
 const withModules = (...files: string[]) => {
   const imports = files.map(file => `--import=${new URL(file, import.meta.url)}`)
   return { NODE_OPTIONS: [process.env.NODE_OPTIONS, ...imports].join(' ') }
@@ -145,7 +121,7 @@ const withModules = (...files: string[]) => {
 
 const misbehaving = './support/misbehave.mjs'
 
-t.test('a signal while modules are loaded ends with 0, before anything is opened', async t => {
+t.test('a signal while modules are loaded ends with 0 before anything is opened', async t => {
   await using folder = await temporaryFolder()
   const dataDir = join(folder.path, 'data')
   const modules = withModules('../src/process/compile-cache.mjs', misbehaving)
@@ -156,47 +132,51 @@ t.test('a signal while modules are loaded ends with 0, before anything is opened
 })
 
 for (const MISBEHAVE of ['throw', 'reject']) {
-  t.test(`an error that nobody catches is one line of the log and an orderly stop: ${MISBEHAVE}`, async t => {
-    const env = { ...environment(await ownDatabase(t)), ...withModules(misbehaving), MISBEHAVE }
+  t.test(`an uncaught error is logged once, and the service stops gracefully with 1: ${MISBEHAVE}`, async t => {
+    await using config = await ownDatabase()
+    const env = { ...environment(config), ...withModules(misbehaving), MISBEHAVE }
     await using service = await startProcess(env)
     const { origin, child, exited, logged, log } = service
     await untilHealthy(origin)
-    const socket = connect(Number(new URL(origin).port), '127.0.0.1')
-    await once(socket, 'connect')
-    const head = `POST /api/${randomUser()}/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`
-    socket.write(`${head}Content-Length: 13\r\n\r\n{"tit`)
-    await fetch(`${origin}/health/live`)
+    const { socket, rest } = await sendHalf(origin)
 
     child.kill('SIGUSR2')
     const { err } = await logged(line => line.level === 60)
     t.match(err, { message: 'on purpose', stack: /misbehave\.mjs/ })
     child.kill('SIGUSR2')
     while (log.filter(({ level }) => level === 60).length < 2) await sleep(5)
-    socket.write('le":"T"}')
+    socket.write(rest)
     t.match(
       (await once(socket, 'data')).toString(),
       /^HTTP\/1\.1 201 /,
-      'what is in flight is finished, whatever else fails',
+      'the request in flight is finished, although a second error follows',
     )
     t.same(await exited, { code: 1, signal: null })
   })
 }
 
-t.test('after an error that nobody catches the stop has its deadline', async t => {
-  const env = { ...environment(await ownDatabase(t)), ...withModules(misbehaving), SHUTDOWN_TIMEOUT: '0' }
+t.test('after an uncaught error the stop keeps its deadline', async t => {
+  await using config = await ownDatabase()
+  const env = { ...environment(config), ...withModules(misbehaving), SHUTDOWN_TIMEOUT: '0' }
   await using service = await startProcess({ ...env, MISBEHAVE: 'throw' })
   const { origin, end } = service
-  const socket = connect(Number(new URL(origin).port), '127.0.0.1')
-  socket.on('error', () => undefined)
-  await once(socket, 'connect')
-  socket.write(
-    'POST /api/a/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
-  )
-  await fetch(`${origin}/health/live`)
+  await sendHalf(origin)
   t.same(await end('SIGUSR2'), { code: 1, signal: null })
 })
 
-/** Waits until there is such a file. */
+/** Sends a request without the end of its body, which is returned. */
+async function sendHalf(origin: string): Promise<{ socket: Socket; rest: string }> {
+  const { path } = await client(origin).newUser()
+  const json = '{"title":"In flight"}'
+  const socket = await openConnection(Number(new URL(origin).port))
+  const head = `POST ${path('createTask')} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`
+  socket.write(`${head}Content-Length: ${json.length}\r\n\r\n${json.slice(0, 5)}`)
+  // Once another request is answered, the server has read the beginning of this one.
+  await fetch(`${origin}/health/live`)
+  return { socket, rest: json.slice(5) }
+}
+
+/** Waits until the file exists. */
 async function exists(file: string): Promise<void> {
   while (!existsSync(file)) await sleep(5)
 }
