@@ -55,8 +55,8 @@ t.test('a second process on a data folder refuses to start, and the first one ke
 t.test('a data folder locked by an unknown process ends the start with one sentence', async t => {
   await using folder = await temporaryFolder()
   const dataDir = folder.path
-  const unlock = await lockFolder(dataDir)
-  t.teardown(unlock)
+  await using stack = new AsyncDisposableStack()
+  stack.defer(await lockFolder(dataDir))
   for (const change of [() => writeFile(join(dataDir, 'owner'), ''), () => rm(join(dataDir, 'owner'))]) {
     await change()
     const { code, stderr } = await runToExit({ DATA_DIR: dataDir })

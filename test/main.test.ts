@@ -121,7 +121,8 @@ t.test('processes with REUSE_PORT share a port, and one may end', async t => {
 t.test('a port in use ends the start with one sentence', async t => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
-  t.teardown(() => server.close())
+  await using stack = new AsyncDisposableStack()
+  stack.defer(() => void server.close())
   const { port } = server.address() as { port: number }
   await using config = await ownDatabase()
   const { code, stderr } = await runToExit({ ...environment(config), PORT: `${port}` })

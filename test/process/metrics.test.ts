@@ -123,7 +123,8 @@ t.test('a failed scrape returns 500 and logs one line, and the next one may succ
 t.test('a METRICS_PORT in use ends the start with one sentence', async t => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
-  t.teardown(() => server.close())
+  await using stack = new AsyncDisposableStack()
+  stack.defer(() => void server.close())
   const { port } = server.address() as { port: number }
   await using config = await ownDatabase()
   const { code, stderr } = await runToExit({ ...environment(config), METRICS_PORT: `${port}` })
