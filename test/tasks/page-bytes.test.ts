@@ -23,7 +23,8 @@ async function seed({ deleted = false, text = description } = {}): Promise<User>
   const user = await service.newUser()
   await user.createTask({ title: 'T' })
   await sql`
-    insert into task (user_id, id, title, description, completed, completed_at, created_at, updated_at, deleted_at, revision)
+    insert into task (user_id, id, title, description, completed, completed_at,
+      created_at, updated_at, deleted_at, revision)
     select user_id, gen_random_uuid(), title, ${text}, number % 5 = 0, case when number % 5 = 0 then created_at end,
       created_at + number * interval '1 second', updated_at, ${deleted ? sql`now()` : sql`null`}, 1 + number
     from task, generate_series(1, ${COUNT}) as number where user_id = ${user.id}`.execute(kysely)

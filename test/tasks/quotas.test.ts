@@ -22,10 +22,13 @@ async function deleteEach(user: User, ...tasks: Task[]): Promise<void> {
 /** The user's counters, each with the count of what is stored. */
 async function counts(user: User) {
   const { rows } = await sql<Record<'live' | 'tombstones' | 'keys', [counted: string, found: string]>>`
-    select array[live, (select count(*) from task where user_id = ${user.id} and deleted_at is null)]::text[] as live,
-      array[tombstones, (select count(*) from task where user_id = ${user.id} and deleted_at is not null)]::text[] as tombstones,
-      array[key_bytes, (select coalesce(sum(stored_bytes), 0) from idempotency_key where user_id = ${user.id})]::text[] as keys
-    from user_clock where user_id = ${user.id}`.execute(kysely)
+    select
+      array[live, (select count(*) from task where user_id = clock.user_id and deleted_at is null)]::text[] as live,
+      array[tombstones,
+        (select count(*) from task where user_id = clock.user_id and deleted_at is not null)]::text[] as tombstones,
+      array[key_bytes,
+        (select coalesce(sum(stored_bytes), 0) from idempotency_key where user_id = clock.user_id)]::text[] as keys
+    from user_clock as clock where user_id = ${user.id}`.execute(kysely)
   return rows[0]
 }
 

@@ -130,8 +130,9 @@ t.test('a body that is not UTF-8 returns 400 instead of being repaired', async t
   const alice = await service.newUser()
   const path = alice.path('createTask')
   const json = '{"title":"\xff"}'
-  const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${json.length}\r\n\r\n`
-  const { status, body } = await service.send('POST', path, head + json)
+  const head = [`POST ${path} HTTP/1.1`, 'Host: localhost', 'Content-Type: application/json']
+  const bytes = [...head, `Content-Length: ${json.length}`, '', json].join('\r\n')
+  const { status, body } = await service.send('POST', path, bytes)
   t.equal(status, 400)
   t.equal(body.code, 'malformed_json')
 })

@@ -139,7 +139,8 @@ t.test('the trash is listed by deletion, newest first, whatever sort says, with 
   t.equal(await titles({ sort: 'title' }), 'cdba')
   t.equal(await titles({ completed: true }), 'ba')
   t.equal(await titles({ completed: false }), 'cd')
-  const first = await service.call('GET', alice.path('listTasks', '', { deleted: true, limit: 3 }))
+  const first = await alice.send.listTasks({ query: { deleted: true, limit: 3 } })
+  if (first.status !== 200) throw new Error(`${first.status}`)
   const next = /<(.*)>/.exec(first.headers.get('link') ?? '')?.[1] as string
   const second = await service.call('GET', next)
   t.equal(titlesOf([...first.body.data, ...second.body.data]), 'cdba')
