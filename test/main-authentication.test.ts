@@ -20,12 +20,12 @@ t.test('without authentication the service refuses to start on other addresses a
     t.equal(code, 1)
     t.equal(
       stderr,
-      `Without authentication HOST must be of this machine only, and not "${HOST}". ${toSet}, or HOST to 127.0.0.1.\n`,
+      `Without authentication, HOST must be a loopback address, not "${HOST}". ${toSet}, or set HOST to 127.0.0.1.\n`,
     )
   }
   const { code, stderr } = await runToExit({ NODE_ENV: 'production' })
   t.equal(code, 1)
-  t.equal(stderr, `Without authentication nothing is served in production. ${toSet}.\n`)
+  t.equal(stderr, `Authentication is required in production. ${toSet}.\n`)
   await using folder = await temporaryFolder()
   await using service = await startProcess({ DATA_DIR: folder.path, HOST: 'localhost' })
   const { log } = service
@@ -97,5 +97,5 @@ t.test('an issuer without an audience logs a warning, and AUTH_TOKEN_TYPE reject
 t.test('AUTH_SECRET and AUTH_ISSUER together end the start with one sentence', async t => {
   const { code, stderr } = await runToExit({ AUTH_SECRET: secret, AUTH_ISSUER: 'https://issuer.example' })
   t.equal(code, 1)
-  t.match(stderr, /^AUTH_SECRET stands in place of AUTH_ISSUER and AUTH_JWKS_URL: .*\.\n$/)
+  t.match(stderr, /^AUTH_SECRET cannot be combined with AUTH_ISSUER or AUTH_JWKS_URL\.\n$/)
 })

@@ -88,6 +88,6 @@ t.test('a database of another major version ends the start with an explanation a
   await writeFile(join(dataDir, 'pglite', 'PG_VERSION'), '16\n')
   const { code, stderr } = await runToExit({ DATA_DIR: dataDir })
   t.equal(code, 1)
-  t.match(stderr, /was made by PostgreSQL 16, and this PGlite opens only those of 18/)
+  t.match(stderr, /was created by PostgreSQL 16, but this PGlite opens only version 18/)
   t.equal(await readFile(join(dataDir, 'pglite', 'PG_VERSION'), 'utf8'), '16\n', 'the version is unchanged')
 })

@@ -25,7 +25,7 @@ t.test('at its start the service logs its address, its reference and its databas
     [40, 30],
     'one warning, then one line',
   )
-  t.match(log[0]?.msg, 'no authentication: everybody on 127.0.0.1 reads and writes everything')
+  t.match(log[0]?.msg, 'no authentication: every client on 127.0.0.1 can read and write everything')
   const database = onPostgres ? 'PostgreSQL at ' : `PGlite in ${config.dataDir}`
   const { msg } = await logged(line => line.level === 30)
   t.match(msg, `listening on ${origin}, reference at ${origin}/docs, tasks in ${database}`)
@@ -70,15 +70,15 @@ t.test('each invalid variable prints one sentence and no stack', async t => {
   t.equal(code, 1)
   t.equal(stdout, '')
   t.same(stderr.trim().split('\n'), [
-    'PORT must be a whole number from 0 to 65535 and not "70000".',
+    'PORT must be a whole number from 0 to 65535, not "70000".',
     'DATABASE_URL must be a URL such as postgresql://user:password@host:5432/database.',
-    'AUTH_ISSUER must be an https:// URL, or an http:// URL of this machine and not "http://issuer.example".',
-    'AUTH_JWKS_URL must be an https:// URL, or an http:// URL of this machine and not "nowhere".',
+    'AUTH_ISSUER must be an https:// URL, or an http:// URL of a loopback host, not "http://issuer.example".',
+    'AUTH_JWKS_URL must be an https:// URL, or an http:// URL of a loopback host, not "nowhere".',
     'AUTH_SECRET must have at least 32 bytes.',
-    'RATE_LIMIT must be a whole number from 0 to 1000000 and not "none".',
-    'TRUST_PROXY must be addresses or networks such as 10.0.0.0/8, separated by commas and not "10.0.0.0/8,everybody".',
-    'CORS_ORIGINS must be origins such as https://app.example.org, separated by commas and not "https://app.example.org/,*".',
-    'LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent and not "loud".',
+    'RATE_LIMIT must be a whole number from 0 to 1000000, not "none".',
+    'TRUST_PROXY must be addresses or networks such as 10.0.0.0/8, separated by commas, not "10.0.0.0/8,everybody".',
+    'CORS_ORIGINS must be origins such as https://app.example.org, separated by commas, not "https://app.example.org/,*".',
+    'LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent, not "loud".',
   ])
 })
 

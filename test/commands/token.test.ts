@@ -14,7 +14,7 @@ t.test('the command prints a token for a user, and needs AUTH_SECRET', async t =
   for (const args of [[], ['a b'], ['alice', 'soon'], ['alice', '60', 'more']]) {
     await t.rejects(run(args, { AUTH_SECRET: secret }), { code: 1, stderr: usage }, args.join(' '))
   }
-  await t.rejects(run(['alice'], {}), { code: 1, stderr: 'Set AUTH_SECRET, to the one that the service has.\n' })
+  await t.rejects(run(['alice'], {}), { code: 1, stderr: "Set AUTH_SECRET to the service's secret.\n" })
   const env = { AUTH_SECRET: secret, AUTH_AUDIENCE: 'tasks', AUTH_TOKEN_TYPE: 'at+jwt' }
   const { stdout } = await run(['alice', '60'], env)
   const [header, claims] = stdout.split('.', 2).map(part => JSON.parse(Buffer.from(part, 'base64url').toString()))

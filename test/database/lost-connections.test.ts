@@ -48,7 +48,7 @@ t.test('a connection that went silent is closed after the timeout, and not used 
   }
   t.equal((await alice.send.listTasks()).status, 200, 'on a new connection')
   t.match(
-    running.log.find(({ msg }) => msg === 'the database answers again'),
+    running.log.find(({ msg }) => msg === 'the database is available again'),
     { refused: 3 },
     'the overload is not counted',
   )

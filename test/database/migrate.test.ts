@@ -127,5 +127,5 @@ t.test('a migration that fails rejects with the error and is not recorded', asyn
 t.test('a PostgreSQL that is too old is refused', async t => {
   await using opened = await openEmpty()
   const { db } = opened
-  await t.rejects(requireVersion(db, 990000), /^PostgreSQL 99 or newer is needed, and this is 1\d\.\d+/)
+  await t.rejects(requireVersion(db, 990000), /^PostgreSQL 99 or newer is required, but this is 1\d\.\d+/)
 })

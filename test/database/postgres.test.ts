@@ -34,7 +34,7 @@ t.test('the service becomes healthy once PostgreSQL is available, and survives l
   await using running = await startBehind(proxy)
   await running.logged(isWaiting)
   await proxy.listen()
-  await running.logged(line => line.msg === 'the database is there')
+  await running.logged(line => line.msg === 'the database is available')
   t.equal(running.log.filter(isWaiting).length, 1, 'the waiting was logged once')
   await untilHealthy(running.origin)
   const alice = await client(running.origin).newUser()

@@ -122,7 +122,10 @@ t.test('a process that runs out of connections and files keeps serving other cli
   const median = durations.toSorted((a, b) => a - b)[durations.length >> 1] as number
   t.ok(median < 100, `liveness took ${median} ms`)
   t.equal(running.child.exitCode, null)
-  t.match(await running.logged(line => Number(line.room) > 0), { level: 40, msg: 'connections closed to enforce limits' })
+  t.match(await running.logged(line => Number(line.room) > 0), {
+    level: 40,
+    msg: 'connections closed to enforce limits',
+  })
   t.ok(running.log.some(line => line.unanswered === 1))
   t.notMatch(JSON.stringify(running.log), /EMFILE/)
   t.notOk(running.log.slice(before).some(({ level, status }) => level >= 50 || Number(status) >= 500))

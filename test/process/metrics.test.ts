@@ -112,7 +112,7 @@ t.test('a failed scrape returns 500 and logs one line, and the next one may succ
   const failed = await scrape()
   t.equal(failed.status, 500)
   t.equal(await failed.text(), '', 'the cause is only logged')
-  t.match(log, [{ level: 50, msg: 'the metrics cannot be collected', err: { message: 'on purpose' } }])
+  t.match(log, [{ level: 50, msg: 'collecting metrics failed', err: { message: 'on purpose' } }])
   fails = false
   const succeeded = await scrape()
   t.equal(succeeded.status, 200)

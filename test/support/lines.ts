@@ -1,12 +1,8 @@
 /** Connections that respond when a test says so, at a time that the test sets. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
-import {
-  createPipelines,
-  type Done,
-  type PipelineConnection,
-  type PipelinesOptions,
-} from '../../src/database/pipeline.ts'
+import type { Done, PipelineConnection } from '../../src/database/pipeline.ts'
+import { createPipelinePool, type PipelinePoolOptions } from '../../src/database/pipeline-pool.ts'
 
 export interface Line extends PipelineConnection {
   sent: string[]
@@ -19,7 +15,7 @@ export interface Line extends PipelineConnection {
 
 /** Creates pipelines over such connections. @param refuses whether the connection with this number is refused */
 export function createLines(
-  options: Partial<PipelinesOptions> = {},
+  options: Partial<PipelinePoolOptions> = {},
   refuses: (number: number) => boolean = () => false,
 ) {
   const lines: Line[] = []
@@ -62,7 +58,7 @@ export function createLines(
     lines.push(line)
     return line
   }
-  const pipelines = createPipelines({
+  const pipelines = createPipelinePool({
     connect,
     connections: 2,
     depth: 3,

@@ -5,7 +5,7 @@ import { type Client, client, onPostgres, ownDatabase } from '../../scripts/supp
 import type { Database } from '../../src/database/open.ts'
 import { openDisposable } from './database.ts'
 
-export const isWaiting = ({ msg }: LogLine) => msg === 'the database is not there yet; waiting for it'
+export const isWaiting = ({ msg }: LogLine) => msg === 'the database is not available yet; waiting for it'
 
 /** PGlite has one session, in which two connections cannot prepare the same statement. */
 const prepared = onPostgres ? {} : { DATABASE_PREPARED: 'off' }
