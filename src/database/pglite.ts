@@ -51,6 +51,8 @@ export async function openPGlite(
       async close() {
         await endMaintenance()
         await kysely.destroy()
+        // Kysely closes it only if it has sent a statement.
+        if (!pglite.closed) await pglite.close()
         unlock()
       },
     }

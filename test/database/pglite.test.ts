@@ -46,6 +46,12 @@ t.test('files that are not a database are refused, and the folder is unlocked ag
   }
 })
 
+t.test('closing a database that received no statement shuts it down cleanly', async t => {
+  await using folder = await temporaryFolder()
+  await (await open(folder.path)).close()
+  t.notOk((await readdir(join(folder.path, 'pglite'))).includes('postmaster.pid'))
+})
+
 const addTasks = (db: Kysely<Tables>, count: number) =>
   sql`
   insert into task (user_id, id, title, completed, created_at, updated_at, revision)
