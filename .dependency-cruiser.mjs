@@ -120,9 +120,9 @@ const started = ['^src/(main[.]ts|commands/|process/compile-cache[.]mjs)']
 const startedBesides = [
   '^scripts/([^/]+|examples/.+)$',
   '^test/(.+[.]test|[^/]+/types)[.]ts$',
-  // Started by their paths: the servers to compare with, a worker thread, and modules for --import.
+  // Started by their paths: the servers to compare with, a worker thread, and a module for --import.
   '^scripts/bench/(catch-all|floor|plain|usual|aggressor)[.]ts$',
-  '^(scripts/support/baseline-wasm|test/support/misbehave)[.]mjs$',
+  '^test/support/misbehave[.]mjs$',
 ]
 
 export default {

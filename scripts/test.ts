@@ -12,6 +12,7 @@ import { migrateUp } from '../src/database/migrate.ts'
 import { openDatabase } from '../src/database/open.ts'
 import { startCluster } from './support/cluster.ts'
 import { reportCoverage } from './support/coverage.ts'
+import { BASELINE_WASM } from './support/process.ts'
 import { abortOnSignals, exitCode } from './support/signals.ts'
 
 const files = process.argv.slice(2).filter(argument => argument !== '--postgres')
@@ -40,17 +41,19 @@ async function test(databaseUrl: string | undefined): Promise<boolean> {
   const isBuilt = generated.every(path => existsSync(new URL(`../${path}`, import.meta.url)))
   if (!isBuilt && (await exitCode(spawn('tap', ['build'], { stdio: 'inherit' }), interrupted)) !== 0) return false
   const whole = files.length === 0
-  const tap = spawn('tap', whole ? [] : ['--allow-incomplete-coverage', ...files], {
-    stdio: 'inherit',
-    env: {
-      ...process.env,
-      // The processes that the tests start inherit it.
-      NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --import=${import.meta.resolve('./support/baseline-wasm.mjs')}`,
-      ...(databaseUrl && { TEST_DATABASE_URL: databaseUrl }),
-      TEST_TEMPLATE: template,
-      TEST_SEEN: join(scratch, 'seen'),
+  const tap = spawn(
+    'tap',
+    [`--node-arg=${BASELINE_WASM}`, ...(whole ? [] : ['--allow-incomplete-coverage', ...files])],
+    {
+      stdio: 'inherit',
+      env: {
+        ...process.env,
+        ...(databaseUrl && { TEST_DATABASE_URL: databaseUrl }),
+        TEST_TEMPLATE: template,
+        TEST_SEEN: join(scratch, 'seen'),
+      },
     },
-  })
+  )
   if ((await exitCode(tap, interrupted)) !== 0) return false
   return !whole || reportCoverage(join(scratch, 'seen'))
 }

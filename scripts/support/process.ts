@@ -14,10 +14,16 @@ const START_TIMEOUT = 60_000
 /** Pino's level `error`. */
 const ERROR = 50
 
+/**
+ * Lets V8 compile WebAssembly with its baseline compiler only. The PGlite of a test runs for seconds, and optimizing it
+ * takes longer than that saves.
+ */
+export const BASELINE_WASM = '--liftoff-only'
+
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
 export interface LaunchOptions {
-  /** Arguments for Node. By default `src/main.ts` alone, without the options of `npm start`. */
+  /** Arguments for Node. By default `src/main.ts`, for tests: with BASELINE_WASM and without the options of `npm start`. */
   program?: string[]
   /** By default the project's folder. */
   cwd?: string
@@ -69,7 +75,7 @@ export const environment = ({ databaseUrl, dataDir }: DatabaseConfig): Record<st
 
 /** Starts a process without waiting for anything. Unless it is ignored, its output has to be read. */
 export function launch(env: Record<string, string>, options: LaunchOptions = {}): LaunchedProcess {
-  const { program = [join(root, 'src/main.ts')], cwd = root, openFiles, stdout = 'pipe' } = options
+  const { program = [BASELINE_WASM, join(root, 'src/main.ts')], cwd = root, openFiles, stdout = 'pipe' } = options
   const { DATABASE_URL: _, NODE_ENV: __, ...inherited } = process.env
   const command = [process.execPath, ...program]
   // Only a shell can lower the limit.

@@ -17,6 +17,7 @@
 import type { Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { type Connection, hasRequestsInFlight, isUnread, type Pending, settle, unsentOn } from './connection.ts'
 
 /** Maximum number of requests per connection that are in progress or whose response is being written. */
 const MAX_ACTIVE = 4
@@ -54,24 +55,13 @@ export interface Connections {
   whenWritten(response: ServerResponse, done: () => void): void
   /** Until the next check, closes connections sooner if their unread responses count as requests in flight. */
   shortenDeadline(): void
-  /** The response to the connection's newest request and, if that one is not written yet, the response before it. */
+  /**
+   * The response to the newest request of an open connection and, if that one is not written yet, the response before
+   * it.
+   */
   responsesOn(socket: Socket): { newest?: ServerResponse | undefined; previous?: ServerResponse | undefined }
-}
-
-interface Connection {
-  socket: Socket
-  /** Its unwritten responses, in the order of their requests. */
-  pending: Map<ServerResponse, Pending>
-  /** Start the newest of these requests, which are queued. */
-  queue: (() => void)[]
-  newest?: ServerResponse
-}
-
-interface Pending {
-  /** When the response was first seen to have ended. */
-  endedAt?: number
-  /** Called when it is written. */
-  callbacks: (() => void)[]
+  /** Closes the connections that have sent nothing: Node's server would wait for them when it closes. */
+  closeSilent(): void
 }
 
 /** Applies the limits to the connections of `app`; `onClose` is called for each connection that they close. */
@@ -86,6 +76,10 @@ export function limitConnections(
   app.addHook('onSend', (_request, _reply, payload, done) => {
     connections.sending((payload as string | Buffer | null | undefined)?.length ?? 0)
     done(null, payload)
+  })
+  app.addHook('preClose', done => {
+    connections.closeSilent()
+    done()
   })
   return connections
 }
@@ -216,32 +210,11 @@ export function watchConnections(
       isDeadlineShort = true
     },
     responsesOn(socket) {
-      const { newest, pending } = connections.get(socket) ?? {}
-      return { newest, previous: [...(pending?.keys() ?? [])].findLast(response => response !== newest) }
+      const { newest, pending } = connections.get(socket) as Connection
+      return { newest, previous: [...pending.keys()].findLast(response => response !== newest) }
+    },
+    closeSilent() {
+      for (const { socket } of idle) if (socket.bytesRead === 0) socket.destroy()
     },
   }
-}
-
-function settle(pending: Pending): void {
-  for (const done of pending.callbacks) done()
-  pending.callbacks = []
-}
-
-/** The bytes in the socket's buffer, and in responses that wait for an earlier one. */
-function unsentOn({ socket, pending }: Connection): number {
-  let bytes = socket.writableLength
-  for (const response of pending.keys()) if (response.socket === null) bytes += response.writableLength
-  return bytes
-}
-
-/** Whether any of its responses still counts as a request in flight. */
-const hasRequestsInFlight = ({ pending }: Connection) =>
-  [...pending.values()].some(({ callbacks }) => callbacks.length > 0)
-
-/** Whether the first response ended too long ago: it alone waits for nothing but the client. */
-function isUnread({ pending }: Connection, now: number, timeout: number): boolean {
-  // The time of those behind it starts as well: pipelined responses share one timeout.
-  for (const [response, entry] of pending) if (response.writableEnded) entry.endedAt ??= now
-  const [first] = pending.values()
-  return first?.endedAt !== undefined && now - first.endedAt >= timeout
 }

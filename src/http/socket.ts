@@ -62,8 +62,7 @@ export function guardSocket(server: Server, connections: Connections, options: S
     const destroy = () => socket.destroy()
     // Node no longer handles this socket's errors and timeouts.
     socket.on('error', destroy).on('finish', destroy)
-    const { newest } = connections.responsesOn(socket as Socket)
-    if (!socket.writable || newest?.writableFinished === false) {
+    if (!socket.writable || connections.responsesOn(socket as Socket).newest?.writableFinished === false) {
       destroy()
       return
     }

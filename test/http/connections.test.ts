@@ -13,6 +13,15 @@ import { jsonHeaders, lastRequest, request } from '../support/bytes.ts'
 import { BUNDLE, createCounts, type OpenSocket, openSocket, openUnread } from '../support/connections.ts'
 import { bearer, secret } from '../support/issuer.ts'
 
+t.test('closing the service closes connections that have sent nothing', async t => {
+  const service = await startService()
+  const socket = await openConnection(service.port)
+  const closed = once(socket, 'close')
+  await service[Symbol.asyncDispose]()
+  await closed
+  t.ok(socket.destroyed)
+})
+
 t.test('at the limit a new connection replaces the one idle longest, and is closed if none is idle', async t => {
   const { metrics, closed, untilClosed } = createCounts()
   await using service = await startService({ metrics, maxConnections: 3 })
