@@ -3,7 +3,6 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { temporaryFolder } from '../scripts/support/folder.ts'
 import { environment, runToExit, startProcess, untilHealthy } from '../scripts/support/process.ts'
 import { client, ownDatabase } from '../scripts/support/service.ts'
 import { bearer, secret, startIssuer } from './support/issuer.ts'
@@ -26,8 +25,8 @@ t.test('without authentication the service refuses to start on other addresses a
   const { code, stderr } = await runToExit({ NODE_ENV: 'production' })
   t.equal(code, 1)
   t.equal(stderr, `Authentication is required in production. ${toSet}.\n`)
-  await using folder = await temporaryFolder()
-  await using service = await startProcess({ DATA_DIR: folder.path, HOST: 'localhost' })
+  await using config = await ownDatabase()
+  await using service = await startProcess({ ...environment(config), HOST: 'localhost' })
   const { log } = service
   t.match(log[0]?.msg, 'no authentication')
 })
