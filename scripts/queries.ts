@@ -2,7 +2,8 @@
 import { type Kysely, sql } from 'kysely'
 import type { Tables } from '../src/database/tables.ts'
 import { explain } from './support/explain.ts'
-import { startService, temporaryFolder } from './support/service.ts'
+import { temporaryFolder } from './support/folder.ts'
+import { startService } from './support/service.ts'
 import { collectStatements } from './support/statements.ts'
 
 /** The page, from an embedded database that is new. */

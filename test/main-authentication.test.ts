@@ -79,7 +79,7 @@ t.test('with authentication the service starts on any address, also in productio
 })
 
 t.test('an issuer without an audience logs a warning, and AUTH_TOKEN_TYPE rejects other types of token', async t => {
-  const issuer = await startIssuer(t)
+  await using issuer = await startIssuer()
   await issuer.addKey('key')
   await using config = await ownDatabase()
   const env = { ...environment(config), AUTH_ISSUER: issuer.url, AUTH_TOKEN_TYPE: 'at+jwt' }

@@ -2,6 +2,7 @@
 import { appendFileSync } from 'node:fs'
 import type { ValidateFunction } from 'ajv'
 import { createAjv, loadContract, type Operation, type Schema } from '../../src/contract/load.ts'
+import type { components } from '../../src/contract/openapi.gen.ts'
 import type { OperationId } from '../../src/contract/types.ts'
 import { handlers } from '../../src/handlers.ts'
 
@@ -10,8 +11,8 @@ export interface Answer {
   status: number
   headers: Headers
   text: string
-  /** The parsed JSON; undefined where there is no content. */
-  body: any
+  /** The parsed JSON of a problem, which most raw requests get. */
+  body: components['schemas']['Problem']
 }
 
 interface DeclaredResponse {

@@ -1,11 +1,6 @@
 /** Starts the service as production does, on a real database and a free port; every response is checked against the contract. */
-import { randomUUID } from 'node:crypto'
 import { cpSync, rmSync } from 'node:fs'
-import { type DisposableTempDir, mkdtempDisposable } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import pg from 'pg'
 import { type Logger, pino } from 'pino'
 import { createGuard, type GuardOptions } from '../../src/auth/guard.ts'
 import { UNLIMITED } from '../../src/config/storage.ts'
@@ -15,17 +10,12 @@ import type { Task } from '../../src/tasks/columns.ts'
 import { type Call, createCall, sendBytes } from './call.ts'
 import { createUser, type User, type UserOptions } from './client.ts'
 import type { Answer } from './contract.ts'
+import { createDatabase } from './database.ts'
+import { temporaryFolder } from './folder.ts'
 import { randomUser } from './requests.ts'
 
 export type { Answer, Task }
 export { randomUser }
-
-/** What cleans up in the end: a test, or a script. */
-export interface Teardown {
-  teardown(undo: () => unknown): void
-}
-
-export type Test = Teardown
 
 /** What a test can do with a service, wherever that runs. */
 export interface Client {
@@ -37,8 +27,6 @@ export interface Client {
   call: Call
   /** Sends bytes as they are and checks what comes back as the response to `method` and `path`. */
   send(method: string, path: string, bytes: string): Promise<Answer>
-  /** Creates a task and returns it. */
-  create(user: string, task?: Partial<Task>, headers?: Record<string, string>): Promise<Task>
 }
 
 export interface Service extends Client, AsyncDisposable {
@@ -51,15 +39,6 @@ export const silent: Logger = pino({ level: 'silent' })
 
 export const onPostgres = process.env.TEST_DATABASE_URL !== undefined
 
-/** A folder that is gone once it is disposed of, or after the test. */
-export function temporaryFolder(): Promise<DisposableTempDir>
-export function temporaryFolder(test: Teardown): Promise<string>
-export async function temporaryFolder(test?: Teardown): Promise<DisposableTempDir | string> {
-  const folder = await mkdtempDisposable(join(tmpdir(), 'task-service-'))
-  test?.teardown(() => folder.remove())
-  return test === undefined ? folder : folder.path
-}
-
 /** A database that is gone once it is disposed of, or as it was before. */
 export type HeldDatabase = DatabaseConfig & AsyncDisposable
 
@@ -71,29 +50,11 @@ export async function sharedDatabase(): Promise<HeldDatabase> {
 }
 
 /** A database of the test's own, empty but for the schema that `prepare` makes. */
-export async function ownDatabase(test?: Teardown): Promise<HeldDatabase> {
-  const config = onPostgres ? await newDatabase() : await copyOfTemplate(1)
-  test?.teardown(() => config[Symbol.asyncDispose]())
-  return config
-}
+export const ownDatabase = (): Promise<HeldDatabase> => (onPostgres ? newDatabase() : copyOfTemplate(1))
 
 async function newDatabase(): Promise<HeldDatabase> {
-  const name = `test_${randomUUID().replaceAll('-', '')}`
-  await administer(`create database ${name}`)
-  const url = process.env.TEST_DATABASE_URL as string
-  return {
-    databaseUrl: url.replace(/\/[^/?]*(\?|$)/, `/${name}$1`),
-    dataDir: '',
-    poolSize: 5,
-    [Symbol.asyncDispose]: () => administer(`drop database ${name} with (force)`),
-  }
-}
-
-async function administer(statement: string): Promise<void> {
-  const client = new pg.Client({ connectionString: process.env.TEST_DATABASE_URL })
-  await client.connect()
-  await client.query(statement)
-  await client.end()
+  const database = await createDatabase(process.env.TEST_DATABASE_URL as string)
+  return Object.assign(database, { databaseUrl: database.url, dataDir: '', poolSize: 5 })
 }
 
 /** Copies of the template that no service of this process uses at the moment. */
@@ -111,10 +72,10 @@ async function newCopy(): Promise<string> {
 }
 
 async function copyOfTemplate(poolSize: number): Promise<HeldDatabase> {
-  const { path, remove } = await temporaryFolder()
+  const folder = await temporaryFolder()
   // A thousand small files: synchronously, copying them takes a fifth of the time.
-  if (process.env.TEST_TEMPLATE) cpSync(process.env.TEST_TEMPLATE, path, { recursive: true })
-  return { databaseUrl: undefined, dataDir: path, poolSize, [Symbol.asyncDispose]: remove }
+  if (process.env.TEST_TEMPLATE) cpSync(process.env.TEST_TEMPLATE, folder.path, { recursive: true })
+  return Object.assign(folder, { databaseUrl: undefined, dataDir: folder.path, poolSize })
 }
 
 interface Options
@@ -191,8 +152,5 @@ export function client(origin: string): Client {
     call,
     newUser: options => createUser(origin, options),
     send: (...request) => sendBytes(port, ...request),
-    async create(user, task = {}, headers = {}) {
-      return (await call('POST', `/api/${encodeURIComponent(user)}/tasks`, { title: 'A task', ...task }, headers)).body
-    },
   }
 }

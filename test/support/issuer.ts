@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type CryptoKey, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
-import type { Test } from '../../scripts/support/service.ts'
 
 export const secret = 'a secret of more than thirty-two bytes'
 
@@ -49,7 +48,7 @@ export interface Issuer extends AsyncDisposable {
   answerWith(status: number): void
 }
 
-export async function startIssuer(test?: Test): Promise<Issuer> {
+export async function startIssuer(): Promise<Issuer> {
   const published = new Map<string, object>()
   const signing = new Map<string, { alg: string; key: CryptoKey }>()
   let status = 200
@@ -63,7 +62,6 @@ export async function startIssuer(test?: Test): Promise<Issuer> {
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  test?.teardown(() => server.close())
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const issuer: Issuer = {
     url,

@@ -74,7 +74,7 @@ t.test('every operation refuses control characters and lone surrogates in every 
       for (const text of ['a\0', '\u0001', 'a\u000bb', '\u001f', '\ud800', 'a\udc00b', '\udc00\ud800']) {
         const { status, body } = await service.call(method, url, { ...(content as object), [name]: text })
         t.equal(status, 400, `${operationId} ${name} ${JSON.stringify(text)}`)
-        t.ok(body.errors.some((error: { pointer: string }) => error.pointer === `/${name}`))
+        t.ok(body.errors?.some(error => error.pointer === `/${name}`))
       }
     }
   }
