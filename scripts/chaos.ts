@@ -1,8 +1,8 @@
 /**
- * `npm run chaos [-- --seconds 120] [--seed N] [--control NAME]`: ten workers on twenty tasks, one
- * client that follows the changes, two servers, one PostgreSQL, and random faults. Fails if the history of a task is not
- * linearizable, an acknowledged write is lost, a retried request was executed twice, a task exists twice, or the
- * follower's tasks differ from the service's. A control causes such a failure on purpose and succeeds if it is found.
+ * `npm run chaos [-- --seconds 120] [--seed N] [--control NAME]`: ten workers on twenty tasks, one client that follows
+ * the changes, two servers, one PostgreSQL, and random faults. Fails if the history of a task is not linearizable, an
+ * acknowledged write is lost, a retried request was executed twice, a task exists twice, or the follower's tasks differ
+ * from the service's. A control causes such a failure on purpose and succeeds if it is found.
  */
 import { randomInt, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -36,7 +36,9 @@ export async function queriesPage(): Promise<string> {
   return `${lines.join('\n')}\n`
 }
 
-/** Makes tasks and keys of many users, and lets the database count them: as many as it counts without leaving any out. */
+/**
+ * Makes tasks and keys of many users, and lets the database count them: as many as it counts without leaving any out.
+ */
 async function seed(db: Kysely<Tables>): Promise<void> {
   await sql`insert into user_clock (user_id, revision) select 'user ' || number, 100 from generate_series(1, 20000) as number`.execute(
     db,
@@ -65,7 +67,9 @@ async function indexRows(db: Kysely<Tables>): Promise<string[]> {
   return rows.map(({ name, definition, purpose }) => `| \`${name}\` | \`${definition}\` | ${purpose} |`)
 }
 
-/** A statement for people: without the indentation that it has in the code, or broken where Kysely does not break it. */
+/**
+ * A statement for people: without the indentation that it has in the code, or broken where Kysely does not break it.
+ */
 function linesOf(text: string): string[] {
   if (!text.includes('\n')) {
     return text.split(/ (?=(?:from|where|and|order by|limit|for update|values|on conflict|returning) )/)

@@ -1,6 +1,7 @@
 /**
- * `npm test [-- files]`: the suite on PGlite, or on the PostgreSQL of TEST_DATABASE_URL; `--postgres` starts a throw-away
- * one. A whole run ends with the table of the contract's responses that were seen, and fails where one was not.
+ * `npm test [-- files]`: the suite on PGlite, or on the PostgreSQL of TEST_DATABASE_URL; `--postgres` starts a
+ * throw-away one. A whole run ends with the table of the contract's responses that were seen, and fails where one was
+ * not.
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'

@@ -57,7 +57,9 @@ export function violations(method: string, path: string, answer: Answer): string
   ]
 }
 
-/** What belongs to the message, to caches, to the connection or to the browser that shows it, and so to no operation. */
+/**
+ * What belongs to the message, to caches, to the connection or to the browser that shows it, and so to no operation.
+ */
 const HTTP_HEADERS = [
   'cache-control',
   'connection',

@@ -82,15 +82,15 @@ type Explained = [[{ Plan: Plan }]]
 const MEASURED = 'analyze, buffers, format json'
 
 /**
- * Measures the statements that `use` sends, with the values that it sends. What they write is undone, and they return one row without
- * columns.
+ * Measures the statements that `use` sends, with the values that it sends. What they write is undone, and they return
+ * one row without columns.
  */
 export const measureReading = (db: Kysely<Tables>, mode: PlanMode, use: Use): Promise<Reading> =>
   measure(db, use, ({ sql: text, parameters }) => explainAs(db, text, MEASURED, mode, parameters) as Promise<Explained>)
 
 /**
- * Prepares the statements that are used on the one connection of `db`, so often that PostgreSQL keeps a plan where it is going to; they
- * can be measured later with that plan.
+ * Prepares the statements that are used on the one connection of `db`, so often that PostgreSQL keeps a plan where it
+ * is going to; they can be measured later with that plan.
  */
 export function prepareStatements(db: Kysely<Tables>) {
   const prepared = new Map<string, string>()

@@ -23,7 +23,9 @@ export const BASELINE_WASM = '--liftoff-only'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
 export interface LaunchOptions {
-  /** Arguments for Node. By default `src/main.ts`, for tests: with BASELINE_WASM and without the options of `npm start`. */
+  /**
+   * Arguments for Node. By default `src/main.ts`, for tests: with BASELINE_WASM and without the options of `npm start`.
+   */
   program?: string[]
   /** By default the project's folder. */
   cwd?: string

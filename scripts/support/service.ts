@@ -1,4 +1,7 @@
-/** Starts the service as production does, on a real database and a free port; every response is checked against the contract. */
+/**
+ * Starts the service as production does, on a real database and a free port; every response is checked against the
+ * contract.
+ */
 import { cpSync, rmSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { type Logger, pino } from 'pino'

@@ -1,4 +1,6 @@
-/** Migrations beside other processes: several that migrate at once, writers, and a crash during the build of an index. */
+/**
+ * Migrations beside other processes: several that migrate at once, writers, and a crash during the build of an index.
+ */
 import { type Kysely, sql } from 'kysely'
 import t from 'tap'
 import { environment, startProcess, untilHealthy } from '../../scripts/support/process.ts'

@@ -3,8 +3,8 @@ import { type Kysely, sql } from 'kysely'
 import type { Tables } from '../../src/database/tables.ts'
 
 /**
- * From now on the key that is a SQLSTATE, such as 55P03, fails with that error when it is taken; and `vanished` is neither taken nor
- * there, as one that is purged between two looks. Returns what ends this.
+ * From now on the key that is a SQLSTATE, such as 55P03, fails with that error when it is taken; and `vanished` is
+ * neither taken nor there, as one that is purged between two looks. Returns what ends this.
  */
 export async function troubleKeys(kysely: Kysely<Tables>): Promise<() => Promise<unknown>> {
   await sql`

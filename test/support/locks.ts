@@ -4,7 +4,10 @@ import { type Kysely, sql } from 'kysely'
 import type { Database } from '../../src/database/open.ts'
 import type { Tables } from '../../src/database/tables.ts'
 
-/** Until a statement with `text` in it waits for a lock; looked at from a transaction, whose connection is not shared with it. */
+/**
+ * Until a statement with `text` in it waits for a lock; looked at from a transaction, whose connection is not shared
+ * with it.
+ */
 export async function untilWaiting(db: Kysely<Tables>, text: string): Promise<void> {
   const waiting = sql`
     select from pg_stat_activity

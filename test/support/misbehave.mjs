@@ -1,4 +1,6 @@
-/** Loaded into the service by tests (`--import`), so that it fails, or is stopped, in ways that its code does not know. */
+/**
+ * Loaded into the service by tests (`--import`), so that it fails, or is stopped, in ways that its code does not know.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const { MISBEHAVE: what } = process.env
