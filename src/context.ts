@@ -6,8 +6,8 @@ import type { Tables } from './database/tables.ts'
 export interface Context {
   /** The database, or the transaction that the request belongs to. */
   db: Kysely<Tables>
-  /** When this attempt began; a retry after a conflict has a new time. */
-  now: Date
+  /** The current time. */
+  now(): Date
   limits: Limits
   /** Runs `work` once the request's outcome is certain, outside of any transaction; for each name, only the last. */
   afterwards(name: string, work: (db: Kysely<Tables>) => Promise<void>): void

@@ -9,7 +9,7 @@ import { pathTo, type Query, randomUser } from './requests.ts'
 
 type Header = Record<string, string>
 
-/** The value, whatever type is wanted: for requests that the contract does not allow. */
+/** Any value as any type, for requests that violate the contract. */
 export const invalid = (value: unknown) => value as never
 
 type Content<T> = T extends { content: infer C } ? C[keyof C] : undefined

@@ -9,6 +9,9 @@ export interface Precondition {
   ifNoneMatch: Revisions
 }
 
+/** The headers that state a precondition, as the contract names them. */
+export const PRECONDITION_HEADERS = ['If-Match', 'If-None-Match'] as const
+
 /** The precondition of a request without either header: it always holds. */
 export const NO_PRECONDITION: Precondition = { ifMatch: null, ifNoneMatch: [] }
 

@@ -1,6 +1,6 @@
 /** The types of handlers, derived from the generated types: their inputs and their possible responses. */
 import type { defaults, operations } from './openapi.gen.ts'
-import type { Precondition } from './precondition.ts'
+import type { PRECONDITION_HEADERS, Precondition } from './precondition.ts'
 import type { Problem } from './problem.ts'
 
 export type OperationId = keyof operations
@@ -22,7 +22,11 @@ type Query<Op extends OperationId> =
 type Defaults<Op extends OperationId, Q> = Extract<defaults[Op]['query'], keyof Q>
 
 type Headers<Op extends OperationId> = keyof Exclude<Parameters<Op>['header'], undefined>
-type PreconditionOf<Op extends OperationId> = 'If-Match' extends Headers<Op> ? Precondition : never
+type PreconditionOf<Op extends OperationId> = [Extract<Headers<Op>, (typeof PRECONDITION_HEADERS)[number]>] extends [
+  never,
+]
+  ? never
+  : Precondition
 
 type Json<T> = T extends { content: { 'application/json': infer B } } ? B : never
 
@@ -36,7 +40,7 @@ type Body<Op extends OperationId> = operations[Op] extends { requestBody: infer 
       : never
     : never
 
-/** A valid request: parameters converted, ids in lower case, defaults filled in, preconditions parsed. */
+/** A valid request: parameters converted, ids of the path in lower case, defaults filled in, preconditions parsed. */
 export type Input<Op extends OperationId> = Member<'path', Path<Op>> &
   Member<'query', Query<Op>> &
   Member<'precondition', PreconditionOf<Op>> &

@@ -1,6 +1,7 @@
 /** Validates a request with the compiled validators of its operation, and reports all errors at once. */
 import type { ErrorObject, ValidateFunction } from 'ajv'
 import type { Document, Operation, Schema } from './load.ts'
+import { PRECONDITION_HEADERS } from './precondition.ts'
 import { Problem, type ValidationError } from './problem.ts'
 import { findOversized, MAX_DEPTH } from './size.ts'
 import { toValidationError } from './validation-errors.ts'
@@ -75,7 +76,7 @@ function copy(value: unknown, depth = 0): unknown {
 function unknownPreconditions(operation: Operation): string[] {
   if (operation.method === 'get') return []
   const known = operation.parameters.map(({ name }) => name.toLowerCase())
-  return ['if-match', 'if-none-match'].filter(name => !known.includes(name))
+  return PRECONDITION_HEADERS.map(name => name.toLowerCase()).filter(name => !known.includes(name))
 }
 
 /**

@@ -35,7 +35,7 @@ function startCheck(context: Context): Check {
 /** A database that refuses the write is unavailable, whatever the reason. */
 async function write({ db, now }: Context): Promise<Output<'getHealth'>> {
   try {
-    await writeHeartbeat(db, { now: now.toISOString() })
+    await writeHeartbeat(db, { now: now().toISOString() })
     return { status: 200, body: { status: 'ok' } }
   } catch (error) {
     if (isUnavailable(error)) throw error

@@ -14,7 +14,7 @@ import { createDatabaseAccess } from './database-access.ts'
 import { registerDocuments } from './documents.ts'
 import { createErrorHandler, handleErrors } from './error-handler.ts'
 import { refuseUnsafeRequests } from './host.ts'
-import { supportAllMethods } from './methods.ts'
+import { refuseUnknownRoutes, supportAllMethods } from './methods.ts'
 import { refuseOverload } from './overload.ts'
 import { createGetRequestId, identifyRequests } from './request-id.ts'
 import { createRequestLog, logRequests } from './request-log.ts'
@@ -53,7 +53,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const recordRequest = createRequestLog(metrics)
 
   const app = createServer(options, limits, (error, request, reply) => {
-    reply.headers(headers)
+    reply.headers(headers).header('x-request-id', request.id)
     handleError(error, request, reply)
     recordRequest(request, reply)
   })
@@ -69,6 +69,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   identifyRequests(app, getRequestId)
   await allowOrigins(app, options.corsOrigins, contract.operations)
   refuseUnsafeRequests(app, options.loopbackOnly)
+  refuseUnknownRoutes(app)
   refuseOverload(app, options.maxEventLoopDelay)
   announceShutdown(app, options.stopping)
   logRequests(app, recordRequest)

@@ -6,7 +6,7 @@ export interface Connection {
   socket: Socket
   /** Its unwritten responses, in the order of their requests. */
   pending: Map<ServerResponse, Pending>
-  /** Start the newest of these requests, which are queued. */
+  /** Functions that start the queued requests, which are the newest. */
   queue: (() => void)[]
   newest?: ServerResponse
 }

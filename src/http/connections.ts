@@ -55,10 +55,7 @@ export interface Connections {
   whenWritten(response: ServerResponse, done: () => void): void
   /** Until the next check, closes connections sooner if their unread responses count as requests in flight. */
   shortenDeadline(): void
-  /**
-   * The response to the newest request of an open connection and, if that one is not written yet, the response before
-   * it.
-   */
+  /** The response to the newest request of an open connection, and the last unwritten response before it, if any. */
   responsesOn(socket: Socket): { newest?: ServerResponse | undefined; previous?: ServerResponse | undefined }
   /** Closes the connections that have sent nothing: Node's server would wait for them when it closes. */
   closeSilent(): void
@@ -210,6 +207,7 @@ export function watchConnections(
       isDeadlineShort = true
     },
     responsesOn(socket) {
+      // Both callers ask about writable sockets only: one that is not tracked any more is destroyed.
       const { newest, pending } = connections.get(socket) as Connection
       return { newest, previous: [...pending.keys()].findLast(response => response !== newest) }
     },

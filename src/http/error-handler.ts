@@ -16,7 +16,7 @@ export type HandleError = (error: unknown, request: FastifyRequest, reply: Fasti
 export function handleErrors(app: FastifyInstance, handleError: HandleError): void {
   app.decorateRequest('problem', null)
   app.setErrorHandler(handleError)
-  // For the reference, which has a route for all paths below it and looks for the file itself.
+  // Reached only by the reference's wildcard route; all other unknown paths are refused earlier.
   app.setNotFoundHandler(async () => {
     throw routeNotFound()
   })
@@ -31,7 +31,6 @@ export function createErrorHandler(log: FastifyBaseLogger): HandleError {
     reply
       .code(problem.status)
       .headers(problem.headers)
-      .header('x-request-id', request.id)
       .header('content-type', PROBLEM_MEDIA_TYPE)
       .send(JSON.stringify(problem.body(request.id)))
   }

@@ -1,18 +1,17 @@
-/** Refuses requests that Node's parser accepts but that are unsafe to serve, and those that no route matches. */
+/** Refuses requests that Node's parser accepts but that are unsafe to serve. */
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { isLoopback } from '../config/loopback.ts'
-import { misdirected, Problem, routeNotFound } from '../contract/problem.ts'
+import { misdirected, Problem } from '../contract/problem.ts'
 
 /**
- * Refuses other versions than HTTP/1.1 and HTTP/1.0, an ambiguous Host and unknown routes, before a body is read.
+ * Refuses other versions than HTTP/1.1 and HTTP/1.0, and an ambiguous Host.
  * @param loopbackOnly whether requests must be addressed to this machine
  */
 export function refuseUnsafeRequests(app: FastifyInstance, loopbackOnly: boolean): void {
   app.addHook('onRequest', (request, _reply, done) => {
     requireHttp1(request.raw)
     if (loopbackOnly && !isForLoopback(request)) throw misdirected()
-    if (request.is404) throw routeNotFound()
     done()
   })
 }

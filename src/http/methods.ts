@@ -1,7 +1,15 @@
-/** Methods that a path does not have: 405 instead of 404. */
+/** Unknown paths (404), and methods that a path does not have (405). */
 import { METHODS } from 'node:http'
 import type { FastifyInstance, HTTPMethods } from 'fastify'
-import { Problem } from '../contract/problem.ts'
+import { Problem, routeNotFound } from '../contract/problem.ts'
+
+/** Responds with 404 to unknown paths, before a body is read. */
+export function refuseUnknownRoutes(app: FastifyInstance): void {
+  app.addHook('onRequest', (request, _reply, done) => {
+    if (request.is404) throw routeNotFound()
+    done()
+  })
+}
 
 /**
  * Lets the router accept every method that Node parses; one that it does not know would get 404. CONNECT never gets

@@ -5,7 +5,7 @@ import type { Kysely } from 'kysely'
 import type { Guard } from '../auth/guard.ts'
 import type { Context, Limits, Quotas } from '../context.ts'
 import type { Contract, Operation } from '../contract/load.ts'
-import { readPrecondition } from '../contract/precondition.ts'
+import { PRECONDITION_HEADERS, readPrecondition } from '../contract/precondition.ts'
 import { Problem } from '../contract/problem.ts'
 import { createValidate, type RequestParts } from '../contract/validate.ts'
 import { describeError } from '../database/errors.ts'
@@ -17,7 +17,7 @@ import type { UseDatabase } from './database-access.ts'
 import { type HandlerResponse, render, send } from './reply.ts'
 import { queueOf, type UserQueues } from './user-queues.ts'
 
-/** What operations need beside the request. */
+/** What operations need besides the request. */
 export interface Dependencies {
   db: Kysely<Tables>
   useDatabase: UseDatabase
@@ -26,6 +26,8 @@ export interface Dependencies {
   quotas: Quotas
   log: FastifyBaseLogger
 }
+
+const now = () => new Date()
 
 /** Every operation that uses the database declares 503, for the database may be unavailable. */
 export const needsDatabase = ({ responses }: Operation): boolean => responses['503'] !== undefined
@@ -43,7 +45,7 @@ export function createRouteHandler(
   const run = createRun(operation, dependencies.useDatabase, queues)
   const has = (name: string) => parameters.some(parameter => parameter.name === name)
   const takesKey = has('Idempotency-Key')
-  const takesPrecondition = has('If-Match')
+  const takesPrecondition = PRECONDITION_HEADERS.some(has)
   const ids = parameters.filter(({ in: place, schema }) => place === 'path' && schema.format === 'uuid')
   const { page_bytes: pageBytes, kept_response_bytes: responseBytes } = contract.document['x-limits']
   const limits: Limits = { tombstoneRetention: retention.tombstones, pageBytes, quotas }
@@ -51,7 +53,7 @@ export function createRouteHandler(
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const key = takesKey ? (request.headers['idempotency-key'] as string | undefined) : undefined
-    const parts = partsOf(request)
+    const parts = partsOf(request, operation)
     const sent = validate(parts, key !== undefined)
     const { path, query, header, requestBody: body } = parts
     // A UUID is the same in upper and lower case.
@@ -64,7 +66,7 @@ export function createRouteHandler(
     const input = { path, query, body, precondition: takesPrecondition ? readPrecondition(header) : undefined }
     const followUps = new Map<string, (db: Kysely<Tables>) => Promise<void>>()
     const afterwards: Context['afterwards'] = (name, work) => followUps.set(name, work)
-    const call = (db: Kysely<Tables>) => handler(input, { db, now: new Date(), limits, afterwards })
+    const call = (db: Kysely<Tables>) => handler(input, { db, now, limits, afterwards })
 
     async function respond(): Promise<StoredResponse> {
       if (key === undefined || sent === undefined) {
@@ -81,7 +83,7 @@ export function createRouteHandler(
         if (response instanceof Problem && response.code === 'quota_exceeded') throw response
         return render(response, request)
       }
-      const response = await run(user, true, () => executeOnce(db, keyed, keyLimits, callAndRender), reply.raw)
+      const response = await run(user, true, () => executeOnce(db, keyed, keyLimits, now, callAndRender), reply.raw)
       if (response.status >= 400) request.problem ??= JSON.parse(response.body as string)
       return response
     }
@@ -97,15 +99,15 @@ export function createRouteHandler(
   }
 }
 
-function partsOf(request: FastifyRequest): RequestParts {
+function partsOf(request: FastifyRequest, { method }: Operation): RequestParts {
   const parts: RequestParts = {
     path: request.params as Record<string, unknown>,
     query: request.query as Record<string, unknown>,
     header: request.headers,
   }
   if (request.body !== undefined) parts.requestBody = request.body
-  // Fastify does not read the body of a GET. `null` stands for it, and is refused by the validation.
-  else if (request.method === 'GET' && hasUnreadBody(request)) parts.requestBody = null
+  // Fastify does not read the body of a GET or HEAD. `null` stands for it, and is refused by the validation.
+  else if (method === 'get' && hasUnreadBody(request)) parts.requestBody = null
   return parts
 }
 

@@ -31,7 +31,7 @@ export function registerOperations(
       method,
       url,
       config: { operation },
-      bodyLimit: bodyBytes ?? contract.document['x-limits'].body_bytes,
+      ...(bodyBytes !== undefined && { bodyLimit: bodyBytes }),
       onRequest: [
         forbidStoring,
         ...(security.length > 0 ? [dependencies.guard.admit] : []),

@@ -2,10 +2,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { overloaded } from '../contract/problem.ts'
 
-/** How many requests with a large body one user may have unanswered at a time. */
+/** Maximum number of unanswered requests with a large body per user. */
 const MAX_UPLOADS = 32
 
-/** A hook that refuses further ones; it counts those of one operation. */
+/** Creates a hook for one operation that refuses requests beyond the limit. */
 export function limitUploads() {
   const uploads = new Map<string, number>()
   return (request: FastifyRequest, reply: FastifyReply, done: () => void): void => {

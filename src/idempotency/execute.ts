@@ -41,11 +41,12 @@ export async function executeOnce(
   db: Kysely<Tables>,
   request: keys.KeyedRequest,
   { lifetime, responseBytes, userBytes }: KeyLimits,
+  now: () => Date,
   work: (db: Kysely<Tables>) => Promise<keys.StoredResponse>,
 ): Promise<keys.StoredResponse> {
-  const now = Date.now()
+  const time = now().getTime()
   const response = await db.transaction().execute(async transaction => {
-    const taken = await keys.take(transaction, request, toTimestamp(now), toTimestamp(now - lifetime))
+    const taken = await keys.take(transaction, request, toTimestamp(time), toTimestamp(time - lifetime))
     if (taken === 'in use') throw inUse()
     if (!taken) return undefined
     const response = await work(transaction)

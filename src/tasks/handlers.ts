@@ -45,10 +45,10 @@ const unknownCursor = () =>
 
 export const createTask = (async ({ path, body }, context) => {
   const { db, limits, now } = context
-  const { id = createId(now.getTime()), ...fields } = body
+  const { id = createId(now().getTime()), ...fields } = body
   const key = { userId: path.user_id, id }
   const quota = limits.quotas.tasks
-  const task = await tasks.insert(db, { ...key, ...fields, quota, epoch: createEpoch(), now: now.toISOString() })
+  const task = await tasks.insert(db, { ...key, ...fields, quota, epoch: createEpoch(), now: now().toISOString() })
   if (task === undefined) {
     const taken = await tasks.findTaken(db, { ...key, deletedSince: trashStart(context) })
     if (taken === undefined) return tooManyTasks(quota)
@@ -67,7 +67,7 @@ const idInTrash = (id: string) =>
 const MAX_DELETED = 5_000
 
 export const deleteTasks: Handler<'deleteTasks'> = async ({ path, query: { completed } }, context) => {
-  const range = { userId: path.user_id, completed, limit: MAX_DELETED, now: context.now.toISOString() }
+  const range = { userId: path.user_id, completed, limit: MAX_DELETED, now: context.now().toISOString() }
   const { tombstones, ...body } = await bulk.removeAll(context.db, range)
   trimTrash(path.user_id, tombstones, context)
   return { status: 200, body }
@@ -96,17 +96,17 @@ async function change(
   { path, precondition, body }: Input<'replaceTask'> | Input<'updateTask'>,
   { db, now }: Pick<Context, 'db' | 'now'>,
 ) {
-  const change = { patch: JSON.stringify(body), now: now.toISOString() }
+  const change = { patch: JSON.stringify(body), now: now().toISOString() }
   return reply(path.id, await tasks.update(db, { ...keyOf(path), ...precondition, ...change }))
 }
 
 export const completeTask = (async ({ path, precondition, body }, { db, now }) => {
-  const change = { completed: body?.completed ?? null, now: now.toISOString() }
+  const change = { completed: body?.completed ?? null, now: now().toISOString() }
   return reply(path.id, await tasks.complete(db, { ...keyOf(path), ...precondition, ...change }))
 }) satisfies Handler<'completeTask'>
 
 export const deleteTask = (async ({ path, precondition }, context) => {
-  const now = context.now.toISOString()
+  const now = context.now().toISOString()
   const removed = await tasks.remove(context.db, { ...keyOf(path), ...precondition, now })
   if (removed === undefined) return notFound(path.id)
   trimTrash(path.user_id, removed.tombstones, context)
@@ -141,4 +141,4 @@ const keyOf = ({ user_id: userId, id }: { user_id: string; id: string }) => ({ u
 const tasksPath = (userId: string) => `/api/${encodeURIComponent(userId)}/tasks`
 
 /** Tasks deleted before this time can no longer be restored, whether or not they are purged yet. */
-const trashStart = ({ now, limits }: Context) => new Date(now.getTime() - limits.tombstoneRetention).toISOString()
+const trashStart = ({ now, limits }: Context) => new Date(now().getTime() - limits.tombstoneRetention).toISOString()

@@ -18,8 +18,8 @@ export async function erasePart(
   const hasMore = tasks === MAX_ERASED || keys === MAX_ERASED
   if (!hasMore) {
     await db.transaction().execute(async transaction => {
-      await users.lockClock(transaction, { userId })
-      await users.removeClock(transaction, { userId })
+      await users.lockCounter(transaction, { userId })
+      await users.removeCounter(transaction, { userId })
     })
   }
   return { tasks, keys, hasMore }

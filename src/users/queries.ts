@@ -57,14 +57,14 @@ export const eraseKeys = write.one<Part, { count: number }>(
 )
 
 /** Locks a user's counter, so that the transaction's next statement sees every write that held it before. */
-export const lockClock = write.none<User>(
+export const lockCounter = write.none<User>(
   'user_lock_clock',
   ({ userId }) => sql`select from user_clock where user_id = ${userId} for update`,
 )
 
 /** Deletes the counter of a user who has no other rows. */
 // Not `exists`, which may scan the table if its statistics say that most rows are this user's.
-export const removeClock = write.none<User>(
+export const removeCounter = write.none<User>(
   'user_remove_clock',
   ({ userId }) => sql`
     delete from user_clock

@@ -12,7 +12,7 @@ import { validRequest } from '../../scripts/support/requests.ts'
 import { type Answer, onPostgres, startService } from '../../scripts/support/service.ts'
 
 if (!onPostgres || (findBinaries() === undefined && !process.env.CI)) {
-  t.pass('these need the binaries of PostgreSQL; `npm run test:postgres` has them')
+  t.plan(0, 'these need the binaries of PostgreSQL; `npm run test:postgres` has them')
   process.exit(0)
 }
 

@@ -78,7 +78,7 @@ function cases({ live, deleted, keysOfUser }: Ids): { reads: Record<string, Case
       findTombstones: [page.limit, db => purging.findTombstones(db, old)],
       findKeys: [page.limit, db => purging.findKeys(db, old)],
       findKey: [1, db => keys.find(db, request)],
-      lockClock: [1, db => users.lockClock(db, { userId: user })],
+      lockCounter: [1, db => users.lockCounter(db, { userId: user })],
       ...Object.fromEntries(lists),
     },
     writes: {
@@ -105,7 +105,7 @@ function cases({ live, deleted, keysOfUser }: Ids): { reads: Record<string, Case
       removeKeys: [50, db => purging.removeKeys(db, { userId: user, ids: keysOfUser, before: now })],
       eraseTasks: [50, db => users.eraseTasks(db, part)],
       eraseKeys: [50, db => users.eraseKeys(db, part)],
-      removeClock: [1, db => users.removeClock(db, { userId: user })],
+      removeCounter: [1, db => users.removeCounter(db, { userId: user })],
       takeKey: [1, db => keys.take(db, { ...request, key: 'new' }, now, long)],
       completeKey: [1, db => keys.complete(db, request, response, UNLIMITED)],
       claim: [1, db => lease.claim(db, { name: 'purge', now, until: now })],

@@ -17,7 +17,7 @@ import { findPgBouncer, startPgBouncer } from '../support/pgbouncer.ts'
 import { startTlsProxy } from '../support/tls.ts'
 
 if (!onPostgres || (findBinaries() === undefined && !process.env.CI)) {
-  t.pass('these need the binaries of PostgreSQL; `npm run test:postgres` has them')
+  t.plan(0, 'these need the binaries of PostgreSQL; `npm run test:postgres` has them')
   process.exit(0)
 }
 

@@ -5,11 +5,12 @@ import { invalid } from '../../scripts/support/client.ts'
 import { contract, operations } from '../../scripts/support/contract.ts'
 import { validRequest } from '../../scripts/support/requests.ts'
 import { startService } from '../../scripts/support/service.ts'
-import { jsonHeaders, lastRequest } from '../support/bytes.ts'
+import { conversation } from '../../scripts/support/socket.ts'
+import { jsonHeaders, lastRequest, statusesOf } from '../support/bytes.ts'
 
 const service = await startService()
 t.teardown(() => service[Symbol.asyncDispose]())
-const { send } = service
+const { port, send } = service
 const limits = contract.document['x-limits']
 
 t.test('a media type or content coding that the operation does not accept returns 415', async t => {
@@ -91,6 +92,9 @@ t.test('Expect: 100-continue is honoured, and any other expectation is ignored',
   }
 })
 
+/** The status of the same request as HEAD, whose response has no body. */
+const statusOfHead = async (bytes: string) => statusesOf(await conversation(port, bytes.replace('GET', 'HEAD')))[0]
+
 t.test('a body for an operation that takes none returns 400', async t => {
   for (const operation of operations) {
     if (operation.requestBody !== undefined) continue
@@ -104,6 +108,7 @@ t.test('a body for an operation that takes none returns 400', async t => {
       const { status, body } = await send(method, url, bytes)
       t.equal(status, 400, `${method} ${url}`)
       t.match(body.errors, [{ in: 'body', pointer: '', code: 'unexpected_body' }])
+      if (method === 'GET') t.equal(await statusOfHead(bytes), 400, `HEAD ${url}`)
     }
   }
 })

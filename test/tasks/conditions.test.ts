@@ -21,6 +21,13 @@ async function find(user: User, id: string) {
   return [...live.data, ...deleted.data].find(task => task.id === id) as Task
 }
 
+t.test('every write of one task takes a precondition', async t => {
+  t.same(
+    writes,
+    operations.filter(({ method, path }) => method !== 'get' && path.includes('{id}')),
+  )
+})
+
 t.test('GET with If-None-Match returns 304 for the current revision, and the task for any other', async t => {
   const alice = await service.newUser()
   const task = await alice.createTask({ title: 'T' })
