@@ -5,8 +5,8 @@ const { engines } = JSON.parse(readFileSync(new URL('../package.json', import.me
 const oldest = Number(engines.node.replace('>=', ''))
 if (Number.parseInt(process.versions.node, 10) < oldest) {
   console.error(
-    `Node ${oldest} or newer is needed, and this is ${process.versions.node}. ` +
-      '`npm ci` brings a suitable one along, unless it is told to leave out install scripts or devDependencies.',
+    `Node ${oldest} or newer is required, but this is ${process.versions.node}. ` +
+      '`npm ci` installs a suitable one, unless it leaves out install scripts or devDependencies.',
   )
   process.exit(1)
 }

@@ -124,7 +124,7 @@ function requestTo(operation: Operation, user: string, own: Header, args: unknow
   const id = operation.path.includes('{id}') ? (left.shift() as string) : ''
   const body = operation.requestBody === undefined ? undefined : left.shift()
   const { query = {}, header = {} } = (left.shift() ?? {}) as { query?: Query; header?: Header }
-  // Text is sent as it is, whatever it is, and as JSON unless the headers say otherwise.
+  // A string is sent unchanged, as JSON unless the headers say otherwise.
   const json: Header = typeof body === 'string' ? { 'content-type': 'application/json' } : {}
   const path = pathTo(operation, { user_id: user, id }, query)
   return [operation.method.toUpperCase(), path, body, { ...json, ...inLowerCase(own), ...inLowerCase(header) }]

@@ -1,4 +1,4 @@
-/** Checks responses against the contract and remembers which of the declared ones were seen. */
+/** Checks responses against the contract and records which declared responses were seen. */
 import { appendFileSync } from 'node:fs'
 import type { ValidateFunction } from 'ajv'
 import { createAjv, loadContract, type Operation, type Schema } from '../../src/contract/load.ts'
@@ -34,17 +34,17 @@ export function operationOf(method: string, path: string): Operation | undefined
   const wanted = method === 'HEAD' ? 'get' : method.toLowerCase()
   const pathname = path.split('?', 1)[0] as string
   const candidates = operations.filter(({ path }) => template(path).test(pathname))
-  // As a router does: a path without a parameter before one with it.
+  // Like a router, prefers a path without parameters.
   const best = candidates.toSorted((a, b) => parameters(a.path) - parameters(b.path))[0]?.path
   return candidates.find(operation => operation.path === best && operation.method === wanted)
 }
 
 const template = (path: string) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`)
 
-/** Everything in which a response differs from what the contract declares for it; empty where it keeps the contract. */
+/** All differences between a response and its declaration; empty if it conforms. */
 export function violations(method: string, path: string, answer: Answer): string[] {
   const operation = operationOf(method, path)
-  // What the contract cannot attach to an operation (404 and 405 for what it does not name) is still a problem.
+  // 404 for unknown paths and 405 belong to no operation, but are problems as well.
   if (operation === undefined)
     return [...headerViolations(problem, answer), ...contentViolations(problem, answer, method)]
   const declared = operation.responses[answer.status] as DeclaredResponse | undefined

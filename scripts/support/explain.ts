@@ -3,7 +3,7 @@ import { type CompiledQuery, type Kysely, sql } from 'kysely'
 import { statementInfo } from '../../src/database/statement.ts'
 import type { Tables } from '../../src/database/tables.ts'
 
-/** A node of `explain (analyze, buffers, format json)`, as far as it is looked at here. */
+/** A node of `explain (analyze, buffers, format json)`. */
 interface Plan {
   'Relation Name'?: string
   'Actual Rows': number

@@ -36,8 +36,8 @@ interface Body {
 }
 
 /**
- * A request with what an operation requires and no more, from the contract's examples. They are about one user and one
- * task: `user` and `id` take their place. Unless told otherwise no other test knows that user, who has no such task.
+ * A request with what an operation requires and no more, from the contract's examples. `user` and `id` replace those of
+ * the examples. By default the user is new and has no such task.
  */
 export function validRequest(
   operation: Operation,

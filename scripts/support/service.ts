@@ -42,7 +42,7 @@ export const silent: Logger = pino({ level: 'silent' })
 
 export const onPostgres = process.env.TEST_DATABASE_URL !== undefined
 
-/** A database that is gone once it is disposed of, or as it was before. */
+/** A database that is dropped or released on disposal. */
 export type HeldDatabase = DatabaseConfig & AsyncDisposable
 
 /** The database that all test files share on PostgreSQL; on PGlite, services of a file use it one after another. */
@@ -60,7 +60,7 @@ async function newDatabase(): Promise<HeldDatabase> {
   return Object.assign(database, { databaseUrl: database.url, dataDir: '', poolSize: 5 })
 }
 
-/** Copies of the template that no service of this process uses at the moment. */
+/** Copies of the template that are currently unused. */
 const unused: string[] = []
 
 async function reusedCopy(): Promise<HeldDatabase> {
@@ -103,7 +103,7 @@ interface Options
   config?: DatabaseConfig | (() => Promise<HeldDatabase>)
   logger?: Logger
   requestTimeout?: number
-  /** Whether the database is prepared: false leaves the service as it is while it waits for one. */
+  /** Whether the database is prepared; if false, the service behaves as while it waits for one. */
   prepare?: boolean
 }
 

@@ -150,12 +150,12 @@ t.test('a database outage is logged once, and so is its end', async t => {
   const create = async () => (await user.send.createTask({ title: 'T' })).status
   for (let count = 0; count < 3; count++) t.equal(await create(), 503)
   t.equal(await create(), 201)
-  const told = lines.filter(([, , msg]) => msg?.startsWith('the database'))
-  t.match(told, [
+  const logged = lines.filter(([, , msg]) => msg?.startsWith('the database'))
+  t.match(logged, [
     ['error', { error: 'on purpose' }, 'the database is unavailable: requests that need it get 503'],
     ['info', { refused: 3, seconds: Number }, 'the database is available again'],
   ])
-  t.equal(told.length, 2)
+  t.equal(logged.length, 2)
   const requests = lines.filter(([, { status }]) => status === 503)
   t.equal(requests.length, 3)
   for (const [level, { error }] of requests) t.same([level, error], ['warn', undefined])

@@ -1,4 +1,4 @@
-/** Tokens for tests, and an issuer that gives out its keys over HTTP. */
+/** Tokens for tests, and an issuer that publishes its keys over HTTP. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -6,10 +6,10 @@ import { type CryptoKey, exportJWK, generateKeyPair, type JWTPayload, SignJWT } 
 
 export const secret = 'a secret of more than thirty-two bytes'
 
-/** What a token's header has beside what is needed to verify it. */
+/** Further parameters of a token's header. */
 type Header = { [parameter: string]: unknown }
 
-/** What is not as in a token for `user` that lives for an hour; null leaves a claim out. */
+/** Claims that differ from those of a valid token for an hour; null leaves a claim out. */
 type Differences = { [claim: string]: unknown }
 
 function payload(user: string, differences: Differences): JWTPayload {
@@ -29,22 +29,22 @@ export async function bearer(
   return { authorization: `Bearer ${await token.sign(new TextEncoder().encode(key))}` }
 }
 
-/** An issuer, which ends when it is disposed of. */
+/** An issuer; its server closes on disposal. */
 export interface Issuer extends AsyncDisposable {
   url: string
   jwksUrl: string
-  /** How often the keys were asked for. */
+  /** How often the keys were fetched. */
   fetches: number
-  /** What the issuer gives out as its metadata, apart from what follows from its address. */
+  /** The issuer's metadata, besides what follows from its address. */
   metadata: Record<string, unknown>
-  /** Makes a key pair and gives out its public half, beside or in place of the others. */
+  /** Creates a key pair and publishes its public key. */
   addKey(kid: string, alg?: string): Promise<void>
-  /** Gives out a key as it is. */
+  /** Publishes a key unchanged. */
   publish(kid: string, key: object): void
   dropKey(kid: string): void
-  /** The header with a token that is signed with a key of this issuer, given out or not. */
+  /** The header with a token signed with a key of this issuer, published or not. */
   bearer(user: string, kid: string, differences?: Differences, header?: Header): Promise<{ authorization: string }>
-  /** From now on everything is answered with this status; 200 is back to normal. */
+  /** From now on every response has this status; 200 is normal. */
   answerWith(status: number): void
 }
 
