@@ -46,7 +46,7 @@ export const onPostgres = process.env.TEST_DATABASE_URL !== undefined
 export type HeldDatabase = DatabaseConfig & AsyncDisposable
 
 /** The database that all test files share on PostgreSQL; on PGlite, services of a file use it one after another. */
-export async function sharedDatabase(): Promise<HeldDatabase> {
+async function sharedDatabase(): Promise<HeldDatabase> {
   if (!onPostgres) return reusedCopy()
   const databaseUrl = process.env.TEST_DATABASE_URL
   return { databaseUrl, dataDir: '', poolSize: 10, [Symbol.asyncDispose]: async () => undefined }

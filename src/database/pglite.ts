@@ -13,7 +13,7 @@ import type { Tables } from './tables.ts'
 import { parsers } from './values.ts'
 
 /** The major version of PostgreSQL in PGlite, which cannot open the files of any other. */
-export const PGLITE_MAJOR_VERSION = '18'
+const PGLITE_MAJOR_VERSION = '18'
 
 /**
  * PGlite reads every value with a TextDecoder without options, which drops a leading U+FEFF as a byte order mark: a
