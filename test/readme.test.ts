@@ -49,3 +49,14 @@ t.test('the API conventions name every problem code of the contract', async t =>
   const { ProblemCode } = contract.document.components.schemas
   for (const code of ProblemCode.enum) t.match(text, `\`${code}\``)
 })
+
+t.test('the tests that docs/security.md names exist', async t => {
+  const text = await readFile(new URL('../docs/security.md', import.meta.url), 'utf8')
+  const references = [...text.matchAll(/`(test\/[\w./-]+)`(?:: ([^`|]+))?/g)]
+  t.ok(references.length > 20)
+  for (const [, file = '', titles] of references) {
+    const source = (await readFile(new URL(`../${file}`, import.meta.url), 'utf8')).replaceAll('’', "'")
+    const named = titles?.replaceAll('’', "'").trim().replace(/;$/, '').split('; ') ?? []
+    for (const title of named) t.ok(source.includes(title), `${file}: ${title}`)
+  }
+})
