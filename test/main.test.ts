@@ -1,7 +1,5 @@
 /** The real process: what it logs and prints, and how it refuses to start. */
-import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { sql } from 'kysely'
 import t from 'tap'
@@ -12,6 +10,7 @@ import { client, onPostgres, ownDatabase } from '../scripts/support/service.ts'
 import type { DatabaseConfig } from '../src/database/open.ts'
 import { openPrepared } from './support/database.ts'
 import { secret } from './support/issuer.ts'
+import { occupyPort } from './support/ports.ts'
 
 /** Whether the line is a warning about this machine's version of Node, which may or may not appear. */
 const isAboutNode = ({ msg }: { msg?: string }) => msg?.startsWith('Node ') === true
@@ -119,11 +118,8 @@ t.test('processes with REUSE_PORT share a port, and one may end', async t => {
 })
 
 t.test('a port in use ends the start with one sentence', async t => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  await using stack = new AsyncDisposableStack()
-  stack.defer(() => void server.close())
-  const { port } = server.address() as { port: number }
+  await using occupied = await occupyPort()
+  const { port } = occupied
   await using config = await ownDatabase()
   const { code, stderr } = await runToExit({ ...environment(config), PORT: `${port}` })
   t.equal(code, 1)

@@ -5,6 +5,13 @@ export type ProblemCode = components['schemas']['ProblemCode']
 export type ProblemBody = components['schemas']['Problem']
 export type ValidationError = components['schemas']['ValidationError']
 
+interface Kind {
+  status: number
+  title: string
+  /** Seconds after which a client may retry, sent as Retry-After. */
+  retryAfter?: number
+}
+
 const kinds = {
   validation_failed: { status: 400, title: 'The request breaks rules of the contract' },
   malformed_json: { status: 400, title: 'The body is not JSON' },
@@ -19,7 +26,7 @@ const kinds = {
   id_taken: { status: 409, title: 'The id is taken' },
   id_in_trash: { status: 409, title: 'The id is in the trash' },
   quota_exceeded: { status: 409, title: 'The quota is exceeded' },
-  idempotency_key_in_use: { status: 409, title: 'The idempotency key is in use' },
+  idempotency_key_in_use: { status: 409, title: 'The idempotency key is in use', retryAfter: 1 },
   idempotency_key_reused: { status: 422, title: 'The idempotency key was used for another request' },
   sync_token_expired: { status: 410, title: 'The sync token is too old' },
   precondition_failed: { status: 412, title: 'The task has changed' },
@@ -29,11 +36,11 @@ const kinds = {
   rate_limited: { status: 429, title: 'Too many requests' },
   headers_too_large: { status: 431, title: 'The headers are too large' },
   internal_error: { status: 500, title: 'Something went wrong here' },
-  database_unavailable: { status: 503, title: 'The database is not available' },
-  overloaded: { status: 503, title: 'Too much is going on' },
-  stopping: { status: 503, title: 'The service is stopping' },
-  keys_unavailable: { status: 503, title: 'Tokens cannot be checked' },
-} as const satisfies Record<ProblemCode, { status: number; title: string }>
+  database_unavailable: { status: 503, title: 'The database is not available', retryAfter: 1 },
+  overloaded: { status: 503, title: 'Too much is going on', retryAfter: 1 },
+  stopping: { status: 503, title: 'The service is stopping', retryAfter: 1 },
+  keys_unavailable: { status: 503, title: 'Tokens cannot be checked', retryAfter: 1 },
+} as const satisfies Record<ProblemCode, Kind>
 
 /** The media type of every problem. */
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json'
@@ -65,7 +72,8 @@ export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
     this.code = code
     this.status = kinds[code].status
     this.errors = more.errors
-    this.headers = more.headers ?? {}
+    const { retryAfter }: Kind = kinds[code]
+    this.headers = { ...(retryAfter !== undefined && { 'retry-after': `${retryAfter}` }), ...more.headers }
     this.index = more.index
   }
 
@@ -89,18 +97,13 @@ export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
   }
 }
 
-/** 503: the database is unreachable or read-only; a client may retry after a second. */
+/** 503: the database is unreachable or read-only. */
 export const databaseUnavailable = (cause?: unknown): Problem<'database_unavailable'> =>
-  new Problem('database_unavailable', 'The database is not available at the moment. Try again later.', {
-    headers: { 'retry-after': '1' },
-    cause,
-  })
+  new Problem('database_unavailable', 'The database is not available at the moment. Try again later.', { cause })
 
 /** 503: too many requests are waiting. */
 export const overloaded = (): Problem<'overloaded'> =>
-  new Problem('overloaded', 'More is asked for than can be done at the moment. Nothing was done; try again later.', {
-    headers: { 'retry-after': '1' },
-  })
+  new Problem('overloaded', 'More is asked for than can be done at the moment. Nothing was done; try again later.')
 
 /** 404: the path has no route. */
 export const routeNotFound = (): Problem<'route_not_found'> =>

@@ -69,14 +69,14 @@ export function createRouteHandler(
     const call = (db: Kysely<Tables>) => handler(input, { db, now, limits, afterwards })
 
     async function respond(): Promise<StoredResponse> {
-      if (key === undefined || sent === undefined) {
+      if (sent === undefined) {
         return render(await run(user, isTransaction, () => call(db), reply.raw), request)
       }
       const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = header
       // The query and the body as they were sent: a default of a later version must not make a retry a different
       // request.
       const identity = { operationId, id: path.id, ifMatch, ifNoneMatch, query: sent.query, body: sent.body ?? {} }
-      const keyed = { userId: user as string, key: readKey(key), fingerprint: fingerprint(identity) }
+      const keyed = { userId: user as string, key: readKey(key as string), fingerprint: fingerprint(identity) }
       const callAndRender = async (transaction: Kysely<Tables>) => {
         const response = await call(transaction)
         // Not stored for the key: the same request may succeed when there is room again.

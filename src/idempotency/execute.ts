@@ -77,7 +77,6 @@ const inUse = () =>
   new Problem(
     'idempotency_key_in_use',
     'A request with this Idempotency-Key is still at work. Try again to get its answer.',
-    { headers: { 'retry-after': '1' } },
   )
 
 const tooManyKeyBytes = (quota: number) =>

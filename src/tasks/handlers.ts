@@ -44,11 +44,12 @@ const unknownCursor = () =>
   ])
 
 export const createTask = (async ({ path, body }, context) => {
-  const { db, limits, now } = context
-  const { id = createId(now().getTime()), ...fields } = body
+  const { db, limits } = context
+  const now = context.now()
+  const { id = createId(now.getTime()), ...fields } = body
   const key = { userId: path.user_id, id }
   const quota = limits.quotas.tasks
-  const task = await tasks.insert(db, { ...key, ...fields, quota, epoch: createEpoch(), now: now().toISOString() })
+  const task = await tasks.insert(db, { ...key, ...fields, quota, epoch: createEpoch(), now: now.toISOString() })
   if (task === undefined) {
     const taken = await tasks.findTaken(db, { ...key, deletedSince: trashStart(context) })
     if (taken === undefined) return tooManyTasks(quota)
@@ -92,10 +93,7 @@ export const replaceTask: Handler<'replaceTask'> = (input, context) => change(in
 
 export const updateTask = ((input, context) => change(input, context)) satisfies Handler<'updateTask'>
 
-async function change(
-  { path, precondition, body }: Input<'replaceTask'> | Input<'updateTask'>,
-  { db, now }: Pick<Context, 'db' | 'now'>,
-) {
+async function change({ path, precondition, body }: Input<'replaceTask'> | Input<'updateTask'>, { db, now }: Context) {
   const change = { patch: JSON.stringify(body), now: now().toISOString() }
   return reply(path.id, await tasks.update(db, { ...keyOf(path), ...precondition, ...change }))
 }

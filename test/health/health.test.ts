@@ -7,6 +7,7 @@ import { ownDatabase, randomUser, silent, startService } from '../../scripts/sup
 import { createAuthenticate } from '../../src/auth/authenticate.ts'
 import { REUSED_FOR } from '../../src/health/handlers.ts'
 import { bearer, secret } from '../support/issuer.ts'
+import { lockTable } from '../support/locks.ts'
 
 const service = await startService()
 t.teardown(() => service[Symbol.asyncDispose]())
@@ -46,19 +47,11 @@ async function countBeats() {
 t.test('concurrent health checks, which need no token, share one write', async t => {
   await using counted = await countBeats()
   const { send, kysely, written } = counted
-  const locked = Promise.withResolvers<void>()
-  const release = Promise.withResolvers<void>()
-  const holder = kysely.transaction().execute(async transaction => {
-    await sql`lock table heartbeat in access exclusive mode`.execute(transaction)
-    locked.resolve()
-    await release.promise
-  })
-  await locked.promise
+  await using lock = await lockTable({ kysely }, 'heartbeat')
   const checks = Array.from({ length: 10 }, () => send.getHealth())
   // Once a later request has its response, all of them have arrived.
   await send.getLiveness()
-  release.resolve()
-  await holder
+  await lock.release()
   for (const { status } of await Promise.all(checks)) t.equal(status, 200)
   t.equal(await written(), 1)
 })

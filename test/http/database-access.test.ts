@@ -8,7 +8,7 @@ import { validRequest } from '../../scripts/support/requests.ts'
 import { ownDatabase, type Service, silent, startService } from '../../scripts/support/service.ts'
 import { Problem } from '../../src/contract/problem.ts'
 import { createDatabaseAccess } from '../../src/http/database-access.ts'
-import { lockTasks } from '../support/locks.ts'
+import { lockTable } from '../support/locks.ts'
 
 interface Failure extends AsyncDisposable {
   /** How many inserts were attempted. */
@@ -82,7 +82,7 @@ t.test('a request over the limit in flight returns 503 at once', async t => {
   await using service = await start({ maxInFlight: 2 })
   const { call, database } = service
   const user = await service.newUser()
-  await using lock = await lockTasks(database)
+  await using lock = await lockTable(database, 'task')
   const waiting = [user.send.listTasks(), user.send.listTasks()]
   // Both have arrived once a later request gets its response.
   await user.getLiveness()

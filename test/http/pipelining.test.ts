@@ -6,7 +6,7 @@ import { ownDatabase, startService } from '../../scripts/support/service.ts'
 import { conversation, openConnection } from '../../scripts/support/socket.ts'
 import { jsonHeaders, lastRequest, request, statusesOf } from '../support/bytes.ts'
 import { BUNDLE, createCounts, openUnread } from '../support/connections.ts'
-import { lockTasks } from '../support/locks.ts'
+import { lockTable } from '../support/locks.ts'
 
 const idsOf = (received: string) => [...received.matchAll(/^x-request-id: (\d+)\r$/gm)].map(([, id]) => Number(id))
 
@@ -31,7 +31,7 @@ t.test('at most four pipelined requests of a connection are in flight', async t 
   await using service = await startService({ config: ownDatabase, maxInFlight: 5 })
   const user = await service.newUser()
   const path = user.path('listTasks')
-  await using lock = await lockTasks(service.database)
+  await using lock = await lockTable(service.database, 'task')
   const socket = await openConnection(service.port)
   socket.write(request('GET', path).repeat(9) + lastRequest('GET', path))
   const pipelined = text(socket)
@@ -75,7 +75,7 @@ t.test('requests of clients that disconnect do not stay in flight', async t => {
     if (round % 2 === 0) await once(socket, 'readable')
     socket.resetAndDestroy()
   }
-  await using lock = await lockTasks(database)
+  await using lock = await lockTable(database, 'task')
   const waiting = await openConnection(port)
   waiting.write(request('GET', path))
   await user.getLiveness()

@@ -5,7 +5,7 @@ import { ownDatabase, silent, startService } from '../../scripts/support/service
 import { conversation } from '../../scripts/support/socket.ts'
 import { jsonHeaders, lastRequest, request, statusesOf } from '../support/bytes.ts'
 import { BUNDLE, createCounts, openUnread } from '../support/connections.ts'
-import { lockTasks } from '../support/locks.ts'
+import { lockTable } from '../support/locks.ts'
 
 const largeRequest = request('GET', BUNDLE)
 
@@ -45,7 +45,7 @@ t.test('a connection that waits for the service is not closed', async t => {
   await using service = await startService({ config: ownDatabase, metrics, responseTimeout: 50 })
   const { port, database } = service
   const user = await service.newUser()
-  await using lock = await lockTasks(database)
+  await using lock = await lockTable(database, 'task')
   const list = request('GET', user.path('listTasks'))
   const pipelined = conversation(port, list + lastRequest('GET', user.path('getLiveness')))
   // Each of these is closed after the response timeout, so that the other one has waited many times as long.

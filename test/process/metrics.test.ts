@@ -1,6 +1,4 @@
 /** Metrics for Prometheus: what they count, where they are served, and how a scrape fails. */
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { sql } from 'kysely'
 import { pino } from 'pino'
 import t from 'tap'
@@ -9,6 +7,7 @@ import { client, type HeldDatabase, ownDatabase } from '../../scripts/support/se
 import { conversation } from '../../scripts/support/socket.ts'
 import { createMetrics } from '../../src/process/metrics.ts'
 import { openPrepared } from '../support/database.ts'
+import { occupyPort } from '../support/ports.ts'
 import { createProxy } from '../support/proxied.ts'
 
 /** Creates a database in which changing a task fails as if its row were locked. */
@@ -121,11 +120,8 @@ t.test('a failed scrape returns 500 and logs one line, and the next one may succ
 })
 
 t.test('a METRICS_PORT in use ends the start with one sentence', async t => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  await using stack = new AsyncDisposableStack()
-  stack.defer(() => void server.close())
-  const { port } = server.address() as { port: number }
+  await using occupied = await occupyPort()
+  const { port } = occupied
   await using config = await ownDatabase()
   const { code, stderr } = await runToExit({ ...environment(config), METRICS_PORT: `${port}` })
   t.equal(code, 1)

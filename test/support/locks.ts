@@ -21,19 +21,19 @@ export async function untilWaiting(db: Kysely<Tables>, text: string): Promise<vo
   })
 }
 
-export interface TaskLock extends AsyncDisposable {
+export interface TableLock extends AsyncDisposable {
   release(): Promise<void>
 }
 
 /**
- * Makes all requests that need tasks wait until the lock is released or goes out of scope. On PGlite they wait for its
- * one session, on PostgreSQL for the table.
+ * Makes all requests that need the table wait until the lock is released or goes out of scope. On PGlite they wait for
+ * its one session.
  */
-export async function lockTasks({ kysely }: Database): Promise<TaskLock> {
+export async function lockTable({ kysely }: Pick<Database, 'kysely'>, table: keyof Tables): Promise<TableLock> {
   const locked = Promise.withResolvers<void>()
   const released = Promise.withResolvers<void>()
   const holder = kysely.transaction().execute(async db => {
-    await sql`lock table task in access exclusive mode`.execute(db)
+    await sql`lock table ${sql.table(table)} in access exclusive mode`.execute(db)
     locked.resolve()
     await released.promise
   })
