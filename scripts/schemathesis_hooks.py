@@ -17,8 +17,8 @@ def before_call(context, case, kwargs):
         return
     if headers.get("Idempotency-Key") == EXAMPLE_KEY:
         headers["Idempotency-Key"] = str(uuid.uuid4())
-    if case.query.get("since") == EXAMPLE_TOKEN:
-        del case.query["since"]
+    if case.query.get("sync_token") == EXAMPLE_TOKEN:
+        del case.query["sync_token"]
     # In its coverage phase it takes a bare 0 for an entity tag, against the pattern.
     for name in ("If-Match", "If-None-Match"):
         if headers.get(name) == "0":

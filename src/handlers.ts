@@ -15,7 +15,7 @@ export const handlers: Handlers = {
   updateTask: tasks.updateTask,
   deleteTask: tasks.deleteTask,
   batchTasks: batch.batchTasks,
-  completeTask: tasks.completeTask,
+  setTaskCompletion: tasks.setTaskCompletion,
   restoreTask: tasks.restoreTask,
   listChanges: changes.listChanges,
   eraseUser: users.eraseUser,

@@ -48,7 +48,7 @@ t.test('a second process on a data folder refuses to start, and the first one ke
   await using successor = await startProcess({ DATA_DIR: dataDir })
   await untilHealthy(successor.origin)
   const { listTasks } = await client(successor.origin).newUser({ id: alice.id })
-  const { data } = await listTasks({ query: { sort: 'created_at' } })
+  const { data } = await listTasks({ query: { sort: 'created_at.asc' } })
   t.same(data, [task, second], 'the lock of a killed process is released, and its tasks remain')
 })
 

@@ -6,7 +6,7 @@ import { client, ownDatabase, randomUser, type Task } from '../scripts/support/s
 
 /** Reads all of a user's tasks, oldest first. */
 async function all(user: User): Promise<Task[]> {
-  const first = await user.listTasks({ query: { sort: 'created_at', limit: 200 } })
+  const first = await user.listTasks({ query: { sort: 'created_at.asc', limit: 200 } })
   const tasks = first.data
   for (let cursor = first.next_cursor; cursor !== null; ) {
     const page = await user.listTasks({ query: { limit: 200, cursor } })
@@ -24,7 +24,7 @@ t.test('a restart keeps every task as it was', async t => {
   const alice = await client(first.origin).newUser()
   const open = await alice.createTask({ title: 'Open 😀', description: '\u00e9' })
   const { id } = await alice.createTask({ title: 'Done' })
-  const done = await alice.completeTask(id)
+  const done = await alice.setTaskCompletion(id)
   const deleted = await alice.createTask({ title: 'Deleted' })
   await alice.deleteTask(deleted.id)
   t.same(await first.end('SIGTERM'), { code: 0, signal: null })
@@ -53,7 +53,7 @@ t.test('a kill -9 during writes loses no acknowledged write', async t => {
         // A write in flight when the process dies may have happened: the request fails, and nothing is acknowledged.
         const task = await alice.createTask({ title: 'Written before the crash' })
         acknowledged.set(task.id, task)
-        acknowledged.set(task.id, await alice.completeTask(task.id))
+        acknowledged.set(task.id, await alice.setTaskCompletion(task.id))
         if (acknowledged.size >= goal) enough.resolve()
       }
     }
@@ -102,7 +102,7 @@ t.test('user journey: a day with a list, across a restart', async t => {
   t.equal((await alice.updateTask(plan, { description: null })).description, null)
   const hotels = { title: 'Book two hotels', description: 'Vienna', completed: false }
   t.equal((await alice.send.replaceTask(book, hotels)).status, 200)
-  t.equal((await alice.completeTask(plan, { completed: true })).completed, true)
+  t.equal((await alice.setTaskCompletion(plan, { completed: true })).completed, true)
   await morning.end('SIGTERM')
 
   await using evening = await startProcess(env)
@@ -112,6 +112,6 @@ t.test('user journey: a day with a list, across a restart', async t => {
     (await later.listTasks({ query: { completed } })).data.map(({ title }) => title)
   t.same(await titles(false), ['Book two hotels'])
   t.same(await titles(true), ['Plan the trip'])
-  t.equal((await later.completeTask(plan)).completed, false, 'the trip is open again')
+  t.equal((await later.setTaskCompletion(plan)).completed, false, 'the trip is open again')
   t.equal((await later.send.getTask(spam)).status, 404)
 })

@@ -67,7 +67,7 @@ const refusals = {
 } satisfies Record<string, Handler>
 
 /** Listens on PORT. */
-export async function serve(writes: Record<'createTask' | 'completeTask', Handler>): Promise<void> {
+export async function serve(writes: Record<'createTask' | 'setTaskCompletion', Handler>): Promise<void> {
   const { security: _, ...document } = parse(
     await readFile(new URL('../../openapi/openapi.yaml', import.meta.url), 'utf8'),
   )

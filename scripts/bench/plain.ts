@@ -27,7 +27,7 @@ await serve({
       .executeTakeFirstOrThrow()
     return reply.code(201).send(task)
   },
-  async completeTask(context, reply) {
+  async setTaskCompletion(context, reply) {
     const { user_id, id } = path(context)
     const time = now()
     const task = await db

@@ -30,7 +30,14 @@ const MOST = 1.3
 
 const PAGE = 50
 const DEEP_PAGE = 10_000
-const sorts: readonly Sort[] = ['-created_at', 'created_at', '-updated_at', 'updated_at', 'title', '-title']
+const sorts: readonly Sort[] = [
+  'created_at.desc',
+  'created_at.asc',
+  'updated_at.desc',
+  'updated_at.asc',
+  'title.asc',
+  'title.desc',
+]
 
 /** The requests, by user and task. */
 const requests: Record<string, (user: string, task: string) => TimedRequest> = {
@@ -152,7 +159,7 @@ async function deepCases(url: string, size: Size, origin: string): Promise<Case[
     [MILLIONAIRE, offset],
   )
   const last = rows[0] as { id: string; created_at: Date }
-  const cursor = cursorOf('-created_at', { ...last, created_at: last.created_at.toISOString() } as Task)
+  const cursor = cursorOf('created_at.desc', { ...last, created_at: last.created_at.toISOString() } as Task)
   const token = tokenOf(MILLIONAIRE, { position: size.own / 2, since: size.own, epoch: 0 })
   const column = `${MILLIONAIRE}, far in`
   const make = (name: string, path: string): Case => ({
@@ -163,8 +170,8 @@ async function deepCases(url: string, size: Size, origin: string): Promise<Case[
     milliseconds: [],
   })
   return [
-    make('list, -created_at', `tasks?limit=${PAGE}&cursor=${cursor}`),
-    make('changes', `changes?limit=${PAGE}&since=${token}`),
+    make('list, created_at.desc', `tasks?limit=${PAGE}&cursor=${cursor}`),
+    make('changes', `changes?limit=${PAGE}&sync_token=${token}`),
   ]
 }
 

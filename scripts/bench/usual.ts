@@ -41,7 +41,7 @@ await serve({
     })
     return reply.code(201).send(task)
   },
-  async completeTask(context, reply) {
+  async setTaskCompletion(context, reply) {
     const { user_id, id } = path(context)
     const task = await db.transaction().execute(async transaction => {
       const revision = await nextRevision(transaction, user_id)

@@ -24,7 +24,7 @@ export function createFollower(requests: Requests, history: History, user: strin
   /** Fetches one page; returns whether there may be more. */
   async function pull(): Promise<boolean> {
     const start = performance.now()
-    const query = new URLSearchParams({ limit: '7', ...(token !== undefined && { since: token }) })
+    const query = new URLSearchParams({ limit: '7', ...(token !== undefined && { sync_token: token }) })
     const answer = await requests.send({ method: 'GET', path: `/api/${user}/changes?${query}` })
     if (answer === undefined) {
       await backOff()
@@ -41,7 +41,7 @@ export function createFollower(requests: Requests, history: History, user: strin
       if (task === null) known.delete(id)
       else known.set(id, task)
     }
-    token = answer.body.next
+    token = answer.body.next_sync_token
     return answer.body.has_more
   }
 

@@ -20,6 +20,7 @@ export type Call = (
   | { kind: 'replace'; content: Content }
   | { kind: 'retitle'; title: string }
   | { kind: 'toggle' }
+  | { kind: 'complete'; completed: boolean }
   | { kind: 'delete' }
   | { kind: 'restore' }
 ) & {
@@ -58,6 +59,8 @@ export function apply(state: State, call: Call, outcome: Outcome): State | undef
       return change(state, { content: { ...content, title: call.title }, deleted }, outcome, 200)
     case 'toggle':
       return change(state, { content: { ...content, completed: !content.completed }, deleted }, outcome, 200)
+    case 'complete':
+      return change(state, { content: { ...content, completed: call.completed }, deleted }, outcome, 200)
     case 'delete':
       return outcome === undefined || outcome.status === 204 ? { content, deleted: true } : undefined
     case 'restore':

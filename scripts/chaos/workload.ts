@@ -93,6 +93,8 @@ export function createWorkload(
         return { method: 'PATCH', path, body: { title: call.title }, headers }
       case 'toggle':
         return { method: 'PATCH', path: `${path}/complete`, headers }
+      case 'complete':
+        return { method: 'PATCH', path: `${path}/complete`, body: { completed: call.completed }, headers }
       case 'delete':
         return { method: 'DELETE', path, headers }
       case 'restore':
@@ -144,13 +146,17 @@ export function createWorkload(
     return listed
   }
 
-  /** Toggles up to three tasks at once, all or none; returns false if the outcome is unknown. */
-  async function toggleSome(random: Random, signal: AbortSignal): Promise<boolean> {
+  /** Completes or reopens up to three tasks at once, all or none; returns false if the outcome is unknown. */
+  async function completeSome(random: Random, signal: AbortSignal): Promise<boolean> {
     const ids = new Set(Array.from({ length: 3 }, () => current[random.below(slots)] as string))
-    const calls = [...ids].map(id => ({ id, call: { kind: 'toggle', ...condition(random, id) } satisfies Call }))
+    const calls = [...ids].map(id => {
+      const completed = random.pick([true, false])
+      return { id, call: { kind: 'complete', completed, ...condition(random, id) } satisfies Call }
+    })
     const items = calls.map(({ id, call }) => ({
       action: 'complete',
       id,
+      completed: call.completed,
       ...(call.only !== undefined && !lies.isBlind && { revision: call.only }),
     }))
     const start = performance.now()
@@ -159,7 +165,7 @@ export function createWorkload(
     for (const [index, { id, call }] of calls.entries()) {
       // A failed batch reports the outcome of the item that failed; the others did not happen.
       if (answer !== undefined && answer.status !== 200 && answer.body.index !== index) continue
-      const own = answer?.status === 200 ? { ...answer, body: answer.body.data[index].task } : answer
+      const own = answer?.status === 200 ? { ...answer, body: answer.body.items[index].task } : answer
       history.record(id, call, toOutcome(id, 'batch', own), start)
     }
     return answer !== undefined
@@ -188,7 +194,7 @@ export function createWorkload(
       if (outcome === undefined) created.delete(id)
       return outcome !== undefined
     }
-    if (kind === 'batch') return toggleSome(random, signal)
+    if (kind === 'batch') return completeSome(random, signal)
     // Rarer than the rest, because they end most histories.
     if (kind === 'delete' && random.below(5) > 0) return true
     if (kind === 'delete' && random.below(2) > 0) current[slot] = randomUUID()
@@ -196,7 +202,7 @@ export function createWorkload(
     return (await perform(random, id, call, signal)) !== undefined
   }
 
-  function toCall(random: Random, kind: Exclude<Call['kind'], 'create'>): Call {
+  function toCall(random: Random, kind: Exclude<Call['kind'], 'create' | 'complete'>): Call {
     if (kind === 'replace') return { kind, content: newContent(random) }
     return kind === 'retitle' ? { kind, title: newContent(random).title } : { kind }
   }

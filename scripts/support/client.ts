@@ -56,7 +56,7 @@ type OptionsArgument<Op extends OperationId> =
 
 export type Arguments<Op extends OperationId> = [...IdArgument<Op>, ...BodyArgument<Op>, ...OptionsArgument<Op>]
 
-type Responses<Op extends OperationId> = Contract[Op]['responses']
+type Responses<Op extends OperationId> = Omit<Contract[Op]['responses'], 'default'>
 
 /** One of the responses that the contract declares; `status` tells which. */
 export type ResponseTo<Op extends OperationId> = {

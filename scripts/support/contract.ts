@@ -5,6 +5,7 @@ import { createAjv, loadContract, type Operation, type Schema } from '../../src/
 import type { components } from '../../src/contract/openapi.gen.ts'
 import type { OperationId } from '../../src/contract/types.ts'
 import { handlers } from '../../src/handlers.ts'
+import { close, strictHeaders } from './strict.ts'
 
 /** A response as any client sees it. */
 export interface Answer {
@@ -23,7 +24,7 @@ interface DeclaredResponse {
 export const contract = await loadContract(handlers)
 export const operations = contract.operations
 const ajv = createAjv()
-const compiled = new Map<Schema, ValidateFunction>()
+const compiled = new Map<unknown, ValidateFunction>()
 
 const problem = operations[0]?.responses['400'] as DeclaredResponse
 
@@ -93,9 +94,12 @@ function headerViolations(declared: DeclaredResponse, answer: Answer): string[] 
   return Object.entries(declared.headers ?? {}).flatMap(([name, { required, schema }]) => {
     const text = answer.headers.get(name)
     if (text === null) return required ? [`header ${name} is missing`] : []
-    return schemaViolations(schema, schema.type === 'integer' ? Number(text) : text).map(
-      what => `header ${name} ${what}`,
-    )
+
+    return schemaViolations(
+      name,
+      () => ({ ...schema, ...strictHeaders[name] }),
+      schema.type === 'integer' ? Number(text) : text,
+    ).map(what => `header ${name} ${what}`)
   })
 }
 
@@ -107,12 +111,13 @@ function contentViolations(declared: DeclaredResponse, answer: Answer, method: s
   const media = declared.content[contentType?.split(';', 1)[0] ?? '']
   if (media === undefined) return [`media type ${contentType} is not declared`]
   if (method === 'HEAD') return answer.text === '' ? [] : ['HEAD has content']
-  return schemaViolations(media.schema, answer.body).map(what => `body ${what}`)
+  return schemaViolations(media.schema, () => close(media.schema), answer.body).map(what => `body ${what}`)
 }
 
-function schemaViolations(schema: Schema, value: unknown): string[] {
-  const validate = compiled.get(schema) ?? ajv.compile(schema)
-  compiled.set(schema, validate)
+/** @param key identifies the schema */
+function schemaViolations(key: unknown, schema: () => Schema, value: unknown): string[] {
+  const validate = compiled.get(key) ?? ajv.compile(schema())
+  compiled.set(key, validate)
   return validate(value) ? [] : (validate.errors ?? []).map(error => `${error.instancePath} ${error.message}`)
 }
 

@@ -46,7 +46,7 @@ export async function collectStatements({ newUser, database }: Service): Promise
       await user.updateTask(id, { ...title, ...completed })
       await user.updateTask(id, { ...description, ...completed })
     },
-    completeTask: () => user.completeTask(id),
+    setTaskCompletion: () => user.setTaskCompletion(id),
     async listTasks() {
       for (let count = 0; count < 2; count += 1) {
         await newTask()
@@ -63,7 +63,7 @@ export async function collectStatements({ newUser, database }: Service): Promise
     listChanges: () => user.listChanges(),
     deleteTask: () => user.deleteTask(id),
     restoreTask: () => user.restoreTask(id),
-    batchTasks: () => user.batchTasks({ items: [{ action: 'complete', id }] }),
+    batchTasks: () => user.batchTasks({ items: [{ action: 'complete', id, completed: true }] }),
     deleteTasks: () => user.deleteTasks({ query: { completed: true } }),
     eraseUser: () => user.eraseUser({ query: { confirm: user.id } }),
     getHealth: () => user.getHealth(),
@@ -95,7 +95,7 @@ export async function collectStatements({ newUser, database }: Service): Promise
 }
 
 /** The orders that a client may ask for. */
-export function sorts(): Exclude<Sort, '-deleted_at'>[] {
+export function sorts(): Exclude<Sort, 'deleted_at.desc'>[] {
   const list = operations.find(({ operationId }) => operationId === 'listTasks')
   const parameters = (list?.parameters ?? []) as Parameter[]
   return parameters.find(({ name }) => name === 'sort')?.schema.enum as ReturnType<typeof sorts>

@@ -39,7 +39,8 @@ export function createGuard({ authenticate, userLimit, addressLimit }: GuardOpti
 
   function admit(user: string, owner: string, reply: FastifyReply): void {
     if (userLimit !== undefined) reply.headers(userLimit.count(user))
-    if (user !== owner) throw new Problem('forbidden', "The token's user and the user_id of the path differ.")
+    if (user !== owner)
+      throw new Problem('forbidden', 'The token belongs to a different user than the one in the path.')
   }
 
   async function admitLater(user: Promise<string>, owner: string, request: FastifyRequest, reply: FastifyReply) {

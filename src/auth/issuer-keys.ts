@@ -121,7 +121,7 @@ export function createIssuerKeys({
     if (keys === undefined) await refresh('age')
     else if (now() - fetchedAt > refreshAfter) void refresh('age')
     if (keys !== undefined) return keys
-    throw new Problem('keys_unavailable', "The token issuer's keys are not available at the moment. Try again later.")
+    throw new Problem('keys_unavailable', "The token issuer's keys are unavailable. Try again later.")
   }
 
   // Fetched now, so that an unavailable issuer is logged at start instead of with the first request.

@@ -60,7 +60,7 @@ export function createRateLimit(name: string, limit: number, now = performance.n
 
   function refuse(usage: Usage, time: number): never {
     const seconds = Math.ceil((usage.endsAt - time) / 1000)
-    throw new Problem('rate_limited', `There may be ${limit} in a minute. Try again in ${seconds} s.`, {
+    throw new Problem('rate_limited', `At most ${limit} requests per minute are allowed. Try again in ${seconds} s.`, {
       headers: { ...headers(usage, time), 'retry-after': `${seconds}` },
     })
   }

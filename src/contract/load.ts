@@ -1,4 +1,4 @@
-/** openapi.yaml -> openapi-backend: the document, its operations and their compiled validators. */
+/** openapi.gen.yaml -> openapi-backend: the document, its operations and their compiled validators. */
 import { readFile } from 'node:fs/promises'
 import type { ValidateFunction } from 'ajv'
 import { Ajv2020 } from 'ajv/dist/2020.js'
@@ -43,14 +43,14 @@ export interface Document {
     members: number
     page_bytes: number
     kept_response_bytes: number
+    request_id_characters: number
+    validation_errors: number
+    validation_error_place_characters: number
   }
   components: {
     schemas: {
       UserId: Schema
-      RequestId: { pattern: string; maxLength: number }
       ProblemCode: { enum: string[] }
-      Problem: { properties: { errors: { maxItems: number } } }
-      ValidationError: { properties: { name: { maxLength: number } } }
     }
   }
 }
@@ -72,7 +72,7 @@ export interface Contract<Context = unknown> {
 /** Loads the contract and registers the handlers with openapi-backend; throws if they do not match. */
 export async function loadContract<Context>(handlers: Handlers<Context>): Promise<Contract<Context>> {
   const [yaml, yaml30] = await Promise.all([
-    readFile(new URL('openapi.yaml', folder)),
+    readFile(new URL('openapi.gen.yaml', folder)),
     readFile(new URL('openapi-3.0.gen.yaml', folder)),
   ])
   const document = parse(yaml.toString())

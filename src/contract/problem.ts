@@ -1,46 +1,13 @@
 /** Problem details (RFC 9457), the form of every error response. */
 import type { components } from './openapi.gen.ts'
+import { problems } from './problems.gen.ts'
 
 export type ProblemCode = components['schemas']['ProblemCode']
 export type ProblemBody = components['schemas']['Problem']
-export type ValidationError = components['schemas']['ValidationError']
-
-interface Kind {
-  status: number
-  title: string
-  /** Seconds after which a client may retry, sent as Retry-After. */
-  retryAfter?: number
+/** The contract's codes are open; these are the codes that exist. */
+export type ValidationError = components['schemas']['ValidationError'] & {
+  code: components['schemas']['ValidationErrorCode']
 }
-
-const kinds = {
-  validation_failed: { status: 400, title: 'The request breaks rules of the contract' },
-  malformed_json: { status: 400, title: 'The body is not JSON' },
-  malformed_request: { status: 400, title: 'The request is not well-formed HTTP' },
-  unauthenticated: { status: 401, title: 'A valid token is needed' },
-  forbidden: { status: 403, title: 'The token is not for this' },
-  route_not_found: { status: 404, title: 'Nothing is here' },
-  task_not_found: { status: 404, title: 'No such task' },
-  method_not_allowed: { status: 405, title: 'The method is not allowed here' },
-  not_acceptable: { status: 406, title: 'The wanted media type is not offered' },
-  request_timeout: { status: 408, title: 'The request took too long to arrive' },
-  id_taken: { status: 409, title: 'The id is taken' },
-  id_in_trash: { status: 409, title: 'The id is in the trash' },
-  quota_exceeded: { status: 409, title: 'The quota is exceeded' },
-  idempotency_key_in_use: { status: 409, title: 'The idempotency key is in use', retryAfter: 1 },
-  idempotency_key_reused: { status: 422, title: 'The idempotency key was used for another request' },
-  sync_token_expired: { status: 410, title: 'The sync token is too old' },
-  precondition_failed: { status: 412, title: 'The task has changed' },
-  content_too_large: { status: 413, title: 'The body is too large' },
-  unsupported_media_type: { status: 415, title: "The body's media type is not supported" },
-  misdirected_request: { status: 421, title: 'The request is for another host' },
-  rate_limited: { status: 429, title: 'Too many requests' },
-  headers_too_large: { status: 431, title: 'The headers are too large' },
-  internal_error: { status: 500, title: 'Something went wrong here' },
-  database_unavailable: { status: 503, title: 'The database is not available', retryAfter: 1 },
-  overloaded: { status: 503, title: 'Too much is going on', retryAfter: 1 },
-  stopping: { status: 503, title: 'The service is stopping', retryAfter: 1 },
-  keys_unavailable: { status: 503, title: 'Tokens cannot be checked', retryAfter: 1 },
-} as const satisfies Record<ProblemCode, Kind>
 
 /** The media type of every problem. */
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json'
@@ -51,7 +18,7 @@ export const PROBLEM_MEDIA_TYPE = 'application/problem+json'
  */
 export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
   readonly code: Code
-  readonly status: (typeof kinds)[Code]['status']
+  readonly status: (typeof problems)[Code]['status']
   readonly errors: ValidationError[] | undefined
   readonly headers: Record<string, string>
   /** The index of the batch item that it concerns. */
@@ -70,9 +37,9 @@ export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
   ) {
     super(detail, { cause: more.cause })
     this.code = code
-    this.status = kinds[code].status
+    this.status = problems[code].status
     this.errors = more.errors
-    const { retryAfter }: Kind = kinds[code]
+    const { retry_after: retryAfter }: { status: number; retry_after?: number } = problems[code]
     this.headers = { ...(retryAfter !== undefined && { 'retry-after': `${retryAfter}` }), ...more.headers }
     this.index = more.index
   }
@@ -86,7 +53,7 @@ export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
   body(requestId: string): ProblemBody {
     return {
       type: `/problems/${this.code}`,
-      title: kinds[this.code].title,
+      title: problems[this.code].title,
       status: this.status,
       detail: this.message,
       instance: `/requests/${encodeURIComponent(requestId)}`,
@@ -99,19 +66,19 @@ export class Problem<Code extends ProblemCode = ProblemCode> extends Error {
 
 /** 503: the database is unreachable or read-only. */
 export const databaseUnavailable = (cause?: unknown): Problem<'database_unavailable'> =>
-  new Problem('database_unavailable', 'The database is not available at the moment. Try again later.', { cause })
+  new Problem('database_unavailable', 'The database is unavailable. Try again later.', { cause })
 
 /** 503: too many requests are waiting. */
 export const overloaded = (): Problem<'overloaded'> =>
-  new Problem('overloaded', 'More is asked for than can be done at the moment. Nothing was done; try again later.')
+  new Problem('overloaded', 'The server is overloaded. The request was not processed; try again later.')
 
 /** 404: the path has no route. */
 export const routeNotFound = (): Problem<'route_not_found'> =>
-  new Problem('route_not_found', 'There is nothing at this path. The contract is at /openapi.yaml.')
+  new Problem('route_not_found', 'No operation has this path. The contract is at /openapi.yaml.')
 
 /** 421: without authentication, only requests for loopback hosts are served. */
 export const misdirected = (): Problem<'misdirected_request'> =>
   new Problem(
     'misdirected_request',
-    'Without authentication this server answers to localhost, 127.0.0.0/8 and [::1] only.',
+    'Without authentication, this server serves only localhost, 127.0.0.0/8 and [::1].',
   )

@@ -63,10 +63,13 @@ type Reply<Status, Response> = Response extends { content: { 'application/proble
         ? { headers?: ReplyHeaders<Response> }
         : { headers: ReplyHeaders<Response> })
 
+/** The contract's `default` describes errors from elsewhere. */
+type Statuses<Op extends OperationId> = Exclude<keyof operations[Op]['responses'], 'default'>
+
 /** One of the operation's declared responses. */
 export type Output<Op extends OperationId> = {
-  [Status in keyof operations[Op]['responses']]: Reply<Status, operations[Op]['responses'][Status]>
-}[keyof operations[Op]['responses']]
+  [Status in Statuses<Op>]: Reply<Status, operations[Op]['responses'][Status]>
+}[Statuses<Op>]
 
 /** @typeParam Context what a handler gets besides the input */
 export type Handler<Op extends OperationId, Context> = (input: Input<Op>, context: Context) => Promise<Output<Op>>

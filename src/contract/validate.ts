@@ -31,10 +31,7 @@ export type Validate = (parts: RequestParts, keepSent: boolean) => Sent | undefi
 
 export function createValidate(operation: Operation, validators: ValidateFunction[], document: Document): Validate {
   const query = operation.parameters.filter(parameter => parameter.in === 'query')
-  const { Problem, ValidationError } = document.components.schemas
-  const maxErrors = Problem.properties.errors.maxItems
-  const { maxLength } = ValidationError.properties.name
-  const { members } = document['x-limits']
+  const { members, validation_errors: maxErrors, validation_error_place_characters: maxLength } = document['x-limits']
   const unknownHeaders = unknownPreconditions(operation)
 
   function* findErrors(parts: RequestParts): Generator<ValidationError> {
@@ -43,7 +40,8 @@ export function createValidate(operation: Operation, validators: ValidateFunctio
       for (const error of validate.errors as ErrorObject[]) yield toValidationError(error, maxLength)
     }
     for (const name of unknownHeaders) {
-      if (parts.header[name] !== undefined) yield { in: 'header', name, code: 'unknown', detail: 'is not known here' }
+      if (parts.header[name] !== undefined)
+        yield { in: 'header', name, code: 'unknown', detail: 'is not supported by this operation' }
     }
     if (operation.requestBody === undefined && parts.requestBody !== undefined) {
       const detail = 'must be empty: this operation takes no body'
@@ -98,8 +96,8 @@ export function validationFailed(errors: ValidationError[], max = errors.length)
 }
 
 function summary(count: number, max: number): string {
-  if (count > max) return `More than ${max} rules are broken; see errors for the first ${max}.`
-  return count === 1 ? '1 rule is broken; see errors.' : `${count} rules are broken; see errors.`
+  if (count > max) return `More than ${max} validation errors. See errors for the first ${max}.`
+  return count === 1 ? '1 validation error. See errors.' : `${count} validation errors. See errors.`
 }
 
 /** Accepts plain decimals and booleans only; Ajv's own coercion would accept 0x10 and 1e1 as well. */

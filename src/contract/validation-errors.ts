@@ -44,10 +44,13 @@ function sentence(error: ErrorObject): Pick<ValidationError, 'code' | 'detail'> 
     case 'required':
       return { code: 'required', detail: 'is required' }
     case 'additionalProperties':
-      return { code: 'unknown', detail: 'is not known here' }
+      return {
+        code: 'unknown',
+        detail: `is not a known ${error.instancePath.startsWith('/requestBody') ? 'field' : 'parameter'}`,
+      }
     case 'type':
       if (Array.isArray(data) && error.instancePath.startsWith('/query/')) {
-        return { code: 'repeated', detail: 'must be given once at the most' }
+        return { code: 'repeated', detail: 'must not be repeated' }
       }
       return { code: 'wrong_type', detail: `must be of type ${[params.type].flat().join(' or ')}` }
     case 'minLength':
@@ -66,6 +69,8 @@ function sentence(error: ErrorObject): Pick<ValidationError, 'code' | 'detail'> 
       return { code: 'too_large', detail: `must be at most ${params.limit}` }
     case WELL_FORMED.keyword:
       return { code: 'malformed_text', detail: 'must be well-formed Unicode: a surrogate lacks its other half' }
+    case 'const':
+      return { code: 'not_a_choice', detail: `must be ${params.allowedValue}` }
     case 'enum':
       return { code: 'not_a_choice', detail: `must be one of ${params.allowedValues.join(', ')}` }
     default:
@@ -75,4 +80,4 @@ function sentence(error: ErrorObject): Pick<ValidationError, 'code' | 'detail'> 
 
 /** The values of a schema's discriminator. */
 const choices = ({ oneOf }: Schema, tag: string) =>
-  (oneOf as { properties: Record<string, Schema> }[]).flatMap(({ properties }) => (properties[tag] as Schema).enum)
+  (oneOf as { properties: Record<string, Schema> }[]).map(({ properties }) => (properties[tag] as Schema).const)

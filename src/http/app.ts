@@ -46,9 +46,9 @@ export interface AppOptions extends ServerOptions, ConnectionLimits {
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { database, guard, logger: log, metrics, quotas, retention } = options
   const contract = await loadContract(handlers)
-  const { 'x-limits': limits, components } = contract.document
+  const { 'x-limits': limits } = contract.document
   const headers = createSecurityHeaders()
-  const getRequestId = createGetRequestId(components.schemas.RequestId)
+  const getRequestId = createGetRequestId(limits.request_id_characters)
   const handleError = createErrorHandler(log)
   const recordRequest = createRequestLog(metrics)
 

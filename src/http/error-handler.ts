@@ -58,12 +58,12 @@ function toProblem(error: unknown, request: FastifyRequest): Problem {
 function otherProblem(error: unknown): Problem {
   const { statusCode } = error as { statusCode?: number }
   // Fastify's error for a client that disconnects in the middle of the body.
-  if (statusCode === 400) return new Problem('malformed_request', 'The body did not arrive as announced.')
+  if (statusCode === 400) return new Problem('malformed_request', 'The body is not as long as declared.')
   // A gap in the contract lets this value through. The client can send another one; the log reports it as a bug.
   if (isBadValue(error)) {
     return new Problem('malformed_request', 'A value of the request cannot be stored.', { cause: error })
   }
-  return new Problem('internal_error', "This is a bug of the service. Its log tells more under the request's id.", {
+  return new Problem('internal_error', 'This is a bug. The log has details under the request id.', {
     cause: error,
   })
 }

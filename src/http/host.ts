@@ -19,7 +19,7 @@ export function refuseUnsafeRequests(app: FastifyInstance, loopbackOnly: boolean
 /** Refuses what a proxy in front may interpret differently than Node does. */
 function requireHttp1({ httpVersion, headers, rawHeaders }: IncomingMessage): void {
   if (httpVersion !== '1.1' && httpVersion !== '1.0') {
-    throw new Problem('malformed_request', 'Only HTTP/1.1 and HTTP/1.0 are spoken here.')
+    throw new Problem('malformed_request', 'Only HTTP/1.1 and HTTP/1.0 are supported.')
   }
   if (headers.host === undefined && httpVersion === '1.1') {
     throw new Problem('malformed_request', 'HTTP/1.1 requests need a Host header.')

@@ -26,7 +26,7 @@ export function refuseOtherMethods(app: FastifyInstance, url: string, allowed: H
   const all = allowed.includes('GET') ? [...allowed, 'HEAD'] : allowed
   const allow = all.toSorted().join(', ')
   const refuse = () => {
-    throw new Problem('method_not_allowed', `Use ${allow} here.`, { headers: { allow } })
+    throw new Problem('method_not_allowed', `This path supports: ${allow}.`, { headers: { allow } })
   }
   const others = app.supportedMethods.filter(method => !all.includes(method))
   app.route({ method: others, url, exposeHeadRoute: false, onRequest: async () => refuse(), handler: refuse })

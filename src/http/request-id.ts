@@ -2,15 +2,15 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
-import type { Document } from '../contract/load.ts'
-
-type RequestId = Document['components']['schemas']['RequestId']
 
 export type GetRequestId = (request: IncomingMessage) => string
 
-/** The client's X-Request-Id if the contract allows it, else a new id (validation will then refuse the request). */
-export function createGetRequestId({ pattern, maxLength }: RequestId): GetRequestId {
-  const allowed = new RegExp(pattern)
+/**
+ * The client's X-Request-Id if it is visible ASCII of at most `maxLength` characters, else a new id: the header must
+ * not make a request fail, as an invalid `traceparent` must not (W3C Trace Context, 3.2.2.3).
+ */
+export function createGetRequestId(maxLength: number): GetRequestId {
+  const allowed = /^[!-~]+$/
   return ({ headers }) => {
     const sent = headers['x-request-id']
     return typeof sent === 'string' && sent.length <= maxLength && allowed.test(sent) ? sent : randomUUID()

@@ -66,7 +66,7 @@ export function guardSocket(server: Server, connections: Connections, options: S
       destroy()
       return
     }
-    const problem = new Problem('method_not_allowed', 'This server is no proxy.', { headers: { allow: '' } })
+    const problem = new Problem('method_not_allowed', 'This server is not a proxy.', { headers: { allow: '' } })
     refuse(socket, problem, getRequestId(request))
   }
 
@@ -85,9 +85,9 @@ function toProblem(error: ParseError, limits: Document['x-limits']): Problem {
         `Request line and headers together may have at most ${limits.header_bytes} bytes.`,
       )
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new Problem('request_timeout', 'The request did not arrive whole in time. Send it again.')
+      return new Problem('request_timeout', 'The request did not arrive completely in time. Send it again.')
     default:
-      return new Problem('malformed_request', 'The request is not well-formed HTTP/1.1.')
+      return new Problem('malformed_request', 'The request is not valid HTTP/1.1.')
   }
 }
 

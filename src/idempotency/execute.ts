@@ -76,19 +76,19 @@ function replay(earlier: Awaited<ReturnType<typeof keys.find>>, request: keys.Ke
 const inUse = () =>
   new Problem(
     'idempotency_key_in_use',
-    'A request with this Idempotency-Key is still at work. Try again to get its answer.',
+    'A request with this Idempotency-Key is still in progress. Retry to get its response.',
   )
 
 const tooManyKeyBytes = (quota: number) =>
   new Problem(
     'quota_exceeded',
     `The responses kept for your idempotency keys may take at most ${quota} bytes. ` +
-      'Nothing was done; wait until older ones expire, or send the request without a key.',
+      'Nothing was changed. Wait until older ones expire, or send the request without a key.',
   )
 
 const tooLargeToKeep = (limit: number) =>
   new Problem(
     'quota_exceeded',
     `The response to a request with an Idempotency-Key may have at most ${limit} bytes, and this one has more. ` +
-      'Nothing was done; split the batch.',
+      'Nothing was changed. Split the batch.',
   )

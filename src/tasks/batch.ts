@@ -5,7 +5,7 @@ import { NO_PRECONDITION } from '../contract/precondition.ts'
 import { Problem } from '../contract/problem.ts'
 import { allOrNothing } from '../database/transaction.ts'
 import { lock } from './bulk-queries.ts'
-import { completeTask, createTask, deleteTask, updateTask } from './handlers.ts'
+import { createTask, deleteTask, setTaskCompletion, updateTask } from './handlers.ts'
 
 type Item = components['schemas']['BatchItem']
 type Result = components['schemas']['BatchItemResult']
@@ -15,13 +15,13 @@ export const batchTasks: Handler<'batchTasks'> = ({ path: { user_id }, body: { i
     const ids = items.flatMap(item => (item.action === 'create' ? [] : [item.id]))
     // Lock all tasks before the counter, as a single write does; otherwise the two could deadlock.
     await lock(db, { userId: user_id, ids })
-    const data: Result[] = []
+    const results: Result[] = []
     for (const [index, item] of items.entries()) {
       const result = await perform(user_id, item, { ...context, db })
       if (result instanceof Problem) return result.ofItem(index)
-      data.push(result)
+      results.push(result)
     }
-    return { status: 200, body: { data } }
+    return { status: 200, body: { items: results } }
   })
 
 async function perform(user_id: string, item: Item, context: Context) {
@@ -38,9 +38,7 @@ async function perform(user_id: string, item: Item, context: Context) {
       return response instanceof Problem ? response : { id, task: response.body }
     }
     case 'complete': {
-      const { completed } = item
-      const body = completed === undefined ? undefined : { completed }
-      const response = await completeTask({ path, precondition, body }, context)
+      const response = await setTaskCompletion({ path, precondition, body: { completed: item.completed } }, context)
       return response instanceof Problem ? response : { id, task: response.body }
     }
     case 'delete': {

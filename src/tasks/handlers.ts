@@ -40,7 +40,12 @@ export const listTasks: Handler<'listTasks'> = async ({ path, query }, context) 
 
 const unknownCursor = () =>
   validationFailed([
-    { in: 'query', name: 'cursor', code: 'wrong_format', detail: 'must be a cursor of this list, as it was returned' },
+    {
+      in: 'query',
+      name: 'cursor',
+      code: 'wrong_format',
+      detail: 'must be the next_cursor of an earlier page of this list',
+    },
   ])
 
 export const createTask = (async ({ path, body }, context) => {
@@ -60,7 +65,7 @@ export const createTask = (async ({ path, body }, context) => {
 }) satisfies Handler<'createTask'>
 
 const idTaken = (id: string) =>
-  new Problem('id_taken', `A task with the id ${id} exists or existed. Choose another id, or leave it out.`)
+  new Problem('id_taken', `A task with the id ${id} exists or existed. Choose another id, or omit it.`)
 const idInTrash = (id: string) =>
   new Problem('id_in_trash', `The task ${id} is in the trash. Restore it, or choose another id.`)
 
@@ -98,10 +103,10 @@ async function change({ path, precondition, body }: Input<'replaceTask'> | Input
   return reply(path.id, await tasks.update(db, { ...keyOf(path), ...precondition, ...change }))
 }
 
-export const completeTask = (async ({ path, precondition, body }, { db, now }) => {
+export const setTaskCompletion = (async ({ path, precondition, body }, { db, now }) => {
   const change = { completed: body?.completed ?? null, now: now().toISOString() }
   return reply(path.id, await tasks.complete(db, { ...keyOf(path), ...precondition, ...change }))
-}) satisfies Handler<'completeTask'>
+}) satisfies Handler<'setTaskCompletion'>
 
 export const deleteTask = (async ({ path, precondition }, context) => {
   const now = context.now().toISOString()
@@ -127,11 +132,11 @@ function reply(id: string, written: tasks.Written | undefined) {
 
 const notFound = (id: string) => new Problem('task_not_found', `There is no task ${id}.`)
 const hasChanged = (current: Pick<Task, 'revision'>) =>
-  new Problem('precondition_failed', 'The task is at another revision. Read it, and decide again.', {
+  new Problem('precondition_failed', 'The task is at another revision. Read it and decide again.', {
     headers: { ETag: etag(current) },
   })
 const tooManyTasks = (quota: number) =>
-  new Problem('quota_exceeded', `You may have at most ${quota} tasks, without those in the trash. Delete some first.`)
+  new Problem('quota_exceeded', `You may have at most ${quota} tasks, not counting the trash. Delete some first.`)
 
 const ok = (task: Task) => ({ status: 200, body: task, headers: { ETag: etag(task) } }) as const
 const etag = ({ revision }: Pick<Task, 'revision'>) => `"${revision}"`

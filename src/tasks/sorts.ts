@@ -1,17 +1,17 @@
 /** The orders of lists. Equal keys are ordered by id, in the same direction. */
 import { type RawBuilder, sql } from 'kysely'
-import type { operations } from '../contract/openapi.gen.ts'
+import type { components } from '../contract/openapi.gen.ts'
 import type { Places } from '../database/statement.ts'
 import type { Task } from './columns.ts'
 
 /** An order that a client may ask for. */
-type ContractSort = NonNullable<NonNullable<operations['listTasks']['parameters']['query']>['sort']>
+type ContractSort = components['schemas']['TaskSort']
 
 /** The order of the trash: the newest deletion first. */
-export const TRASH_ORDER = '-deleted_at'
+export const TRASH_ORDER = 'deleted_at.desc'
 
 export type Sort = ContractSort | typeof TRASH_ORDER
-type KeyName<Order extends string> = Order extends `-${infer Name}` ? Name : Order
+type KeyName<Order extends string> = Order extends `${infer Name}.${'asc' | 'desc'}` ? Name : never
 
 interface SortKey {
   /** The key of a task, as in a cursor; null comes last in both directions. */
@@ -60,12 +60,12 @@ export interface Order extends SortKey {
 
 const orders = new Map<unknown, Order>(
   Object.entries(keys).flatMap(([name, key]) => [
-    [name, { ...key, column: sql.ref(name), isDescending: false }],
-    [`-${name}`, { ...key, column: sql.ref(name), isDescending: true }],
+    [`${name}.asc`, { ...key, column: sql.ref(name), isDescending: false }],
+    [`${name}.desc`, { ...key, column: sql.ref(name), isDescending: true }],
   ]),
 )
 // The trash has one direction only.
-orders.delete(TRASH_ORDER.slice(1))
+orders.delete('deleted_at.asc')
 
 export const isSort = (text: unknown): text is Sort => orders.has(text)
 export const orderOf = (sort: Sort): Order => orders.get(sort) as Order

@@ -13,14 +13,18 @@ const { kysely } = service.database
 type ChangePage = Awaited<ReturnType<User['listChanges']>>
 
 /** All changes since a token, and the token after them. */
-async function changesSince(user: User, since?: string, limit = 100): Promise<Pick<ChangePage, 'data' | 'next'>> {
+async function changesSince(
+  user: User,
+  since?: string,
+  limit = 100,
+): Promise<Pick<ChangePage, 'data' | 'next_sync_token'>> {
   const data: ChangePage['data'] = []
   let token = since
   for (;;) {
-    const page = await user.listChanges({ query: { limit, ...(token === undefined ? {} : { since: token }) } })
+    const page = await user.listChanges({ query: { limit, ...(token === undefined ? {} : { sync_token: token }) } })
     data.push(...page.data)
-    token = page.next
-    if (!page.has_more) return { data, next: token }
+    token = page.next_sync_token
+    if (!page.has_more) return { data, next_sync_token: token }
   }
 }
 
@@ -39,14 +43,14 @@ t.test('without a token, listChanges returns all live tasks and a token', async 
   const alice = await service.newUser()
   const [one, two, three] = await createThree(alice)
   await alice.deleteTask(two.id)
-  const { data, next } = await changesSince(alice)
+  const { data, next_sync_token: next } = await changesSince(alice)
   t.same(data, [changed(one), changed(three)], 'in the order of revisions')
-  t.same(await changesSince(alice, next), { data: [], next }, 'nothing has changed since')
+  t.same(await changesSince(alice, next), { data: [], next_sync_token: next }, 'nothing has changed since')
 })
 
 t.test('the token of a user without tasks returns the first task once there is one', async t => {
   const alice = await service.newUser()
-  const { data, next } = await changesSince(alice)
+  const { data, next_sync_token: next } = await changesSince(alice)
   t.same(data, [])
   const task = await alice.createTask({ title: 'T' })
   t.same((await changesSince(alice, next)).data, [changed(task)])
@@ -55,9 +59,9 @@ t.test('the token of a user without tasks returns the first task once there is o
 t.test('listChanges returns each changed task once, as it is now, including deletions and restores', async t => {
   const alice = await service.newUser()
   const [one, two, three] = await createThree(alice)
-  const { next } = await changesSince(alice)
+  const { next_sync_token: next } = await changesSince(alice)
   await alice.updateTask(one.id, { title: 'Changed' })
-  await alice.completeTask(one.id)
+  await alice.setTaskCompletion(one.id)
   await alice.deleteTask(two.id)
   const four = await alice.createTask({ title: 'Four' })
   const after = await changesSince(alice, next)
@@ -66,26 +70,30 @@ t.test('listChanges returns each changed task once, as it is now, including dele
 
   const restored = await alice.restoreTask(two.id)
   await alice.deleteTask(three.id)
-  t.same((await changesSince(alice, after.next)).data, [changed(restored), deleted(three, 9)])
+  t.same((await changesSince(alice, after.next_sync_token)).data, [changed(restored), deleted(three, 9)])
 })
 
 t.test('a write that changes nothing or fails is not a change', async t => {
   const alice = await service.newUser()
   const { id } = await alice.createTask({ title: 'T' })
-  const { next } = await changesSince(alice)
+  const { next_sync_token: next } = await changesSince(alice)
   await alice.updateTask(id, {})
-  await alice.completeTask(id, { completed: false })
+  await alice.setTaskCompletion(id, { completed: false })
   await alice.send.updateTask(id, { title: 'Changed' }, { header: { 'If-Match': '"7"' } })
-  t.same(await alice.listChanges({ query: { since: next } }), { data: [], next, has_more: false })
+  t.same(await alice.listChanges({ query: { sync_token: next } }), { data: [], next_sync_token: next, has_more: false })
 })
 
 t.test('pages of any size contain the same changes', async t => {
   const alice = await service.newUser()
   const tasks: Task[] = []
   for (let index = 0; index < 7; index += 1) tasks.push(await alice.createTask({ title: 'T' }))
-  const { data, next } = await changesSince(alice)
+  const { data, next_sync_token: next } = await changesSince(alice)
   for (const limit of [1, 2, 3, 6, 7, 8, 500]) {
-    t.same(await changesSince(alice, undefined, limit), { data, next }, `without a token, limit ${limit}`)
+    t.same(
+      await changesSince(alice, undefined, limit),
+      { data, next_sync_token: next },
+      `without a token, limit ${limit}`,
+    )
   }
   for (const { id } of tasks.slice(2, 5)) await alice.deleteTask(id)
   for (const limit of [1, 2, 3, 4]) {
@@ -103,7 +111,7 @@ t.test('a deletion between two pages is on a later page', async t => {
   t.same([first.data, first.has_more], [[changed(one)], true])
   await alice.deleteTask(one.id)
   await alice.deleteTask(three.id)
-  const rest = await changesSince(alice, first.next, 1)
+  const rest = await changesSince(alice, first.next_sync_token, 1)
   t.same(rest.data, [changed(two), deleted(one, 6), deleted(three, 7)], 'earlier deletions are left out')
 })
 
@@ -118,43 +126,47 @@ t.test('limit is from 1 to 500, 100 by default; any other limit returns 400', as
 t.test('a malformed or forged token, or another user’s, returns 400', async t => {
   const [alice, bob] = [await service.newUser(), await service.newUser()]
   await alice.createTask({ title: 'T' })
-  const { next } = await changesSince(alice)
-  const other = (await changesSince(bob)).next
+  const { next_sync_token: next } = await changesSince(alice)
+  const other = (await changesSince(bob)).next_sync_token
   const mangled = `${next.slice(0, 10)}${next[10] === 'A' ? 'B' : 'A'}${next.slice(11)}`
   const forged = tokens.encode(alice.id, { position: 2 ** 60, since: 2 ** 60, epoch: 0 })
   for (const since of ['', 'x', '1', next.slice(1), `${next}A`, mangled, other, forged, `${'A'.repeat(29)}=`]) {
-    const response = await alice.send.listChanges({ query: { since: invalid(since) } })
+    const response = await alice.send.listChanges({ query: { sync_token: invalid(since) } })
     t.match(
       response,
-      { status: 400, body: { code: 'validation_failed', errors: [{ in: 'query', name: 'since' }] } },
+      { status: 400, body: { code: 'validation_failed', errors: [{ in: 'query', name: 'sync_token' }] } },
       since,
     )
   }
-  t.equal((await alice.send.listChanges({ query: { since: next } })).status, 200)
+  t.equal((await alice.send.listChanges({ query: { sync_token: next } })).status, 200)
 })
 
 t.test('a token newer than the backup that the data were restored from returns 410', async t => {
   const alice = await service.newUser()
   await alice.createTask({ title: 'T' })
-  const { next } = await changesSince(alice)
+  const { next_sync_token: next } = await changesSince(alice)
   const tasks = [await alice.createTask({ title: 'T' }), await alice.createTask({ title: 'T' })]
-  const lost = (await changesSince(alice)).next
+  const lost = (await changesSince(alice)).next_sync_token
   for (const { id } of tasks) {
     await kysely.deleteFrom('task').where('user_id', '=', alice.id).where('id', '=', id).execute()
   }
   await kysely.updateTable('user_clock').set({ revision: 1 }).where('user_id', '=', alice.id).execute()
-  t.match(await alice.send.listChanges({ query: { since: lost } }), {
+  t.match(await alice.send.listChanges({ query: { sync_token: lost } }), {
     status: 410,
     body: { code: 'sync_token_expired' },
   })
-  t.equal((await alice.send.listChanges({ query: { since: next } })).status, 200)
+  t.equal((await alice.send.listChanges({ query: { sync_token: next } })).status, 200)
 })
 
 t.test('the tokens in the examples of the contract can be decoded', async t => {
   const { paths } = parse(contract.yaml.toString())
   const { parameters, responses } = paths['/api/{user_id}/changes'].get
   const { examples } = responses['200'].content['application/json']
-  const shown = [parameters[0].examples.earlier.value, examples.some.value.next, examples.none.value.next]
+  const shown = [
+    parameters[0].examples.earlier.value,
+    examples.some.value.next_sync_token,
+    examples.none.value.next_sync_token,
+  ]
   for (const token of shown) t.ok(tokens.decode('alice', token))
 })
 
@@ -179,7 +191,7 @@ t.test('a client that polls beside twelve concurrent writers misses no change', 
     let last = 0
     for (;;) {
       const isLast = writing === 0
-      const { data, next } = await changesSince(alice, token, 7)
+      const { data, next_sync_token: next } = await changesSince(alice, token, 7)
       for (const { id, revision, task } of data) {
         if (revision <= last) t.fail(`${revision} comes after ${last}`)
         last = revision

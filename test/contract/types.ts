@@ -84,6 +84,6 @@ export async function client(alice: User): Promise<void> {
   if (status === 304) body satisfies undefined
   if (status === 404) body.code satisfies string
 
-  const task: Task = await alice.completeTask('id', undefined, { header: { 'X-Anything': 'else' } })
+  const task: Task = await alice.setTaskCompletion('id', undefined, { header: { 'X-Anything': 'else' } })
   await alice.send.updateTask(task.id, invalid({ title: 5 }))
 }

@@ -60,7 +60,7 @@ function cases({ live, deleted, keysOfUser }: Ids): { reads: Record<string, Case
   const middle = { key: new Date(Date.now() - 40_000_000).toISOString(), id }
   const lists = [...sorts(), TRASH_ORDER as Sort].flatMap(sort =>
     [undefined, true, false].flatMap(completed =>
-      [undefined, { ...middle, key: sort.endsWith('title') ? 'task 5' : middle.key }].map(after => {
+      [undefined, { ...middle, key: sort.startsWith('title') ? 'task 5' : middle.key }].map(after => {
         const what = `list ${sort} ${completed ?? ''} ${after ? 'in the middle' : ''}`
         return [what, [page.limit, db => list(db, { ...page, sort, filters: { completed }, after })]] as [string, Case]
       }),

@@ -41,7 +41,7 @@ const manyRequests = ({ newUser }: Service) =>
       return [
         (await send.createTask({ id, title: 'T' })).status,
         (await send.getTask(id)).status,
-        (await send.completeTask(id)).status,
+        (await send.setTaskCompletion(id)).status,
         (await send.listTasks()).status,
       ]
     }),

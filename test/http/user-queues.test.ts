@@ -75,12 +75,12 @@ t.test('sixty concurrent writes of one user all succeed', async t => {
   await using service = await startService()
   const user = await service.newUser()
   const { id } = await user.createTask({ title: 'A task' })
-  const { batchTasks, completeTask } = user.send
+  const { batchTasks, setTaskCompletion } = user.send
   const keys = [...Array(20).keys()]
   const answers = await Promise.all([
-    ...keys.map(() => batchTasks({ items: [{ action: 'complete', id }] })),
-    ...keys.map(key => completeTask(id, undefined, { header: { 'idempotency-key': `${key}` } })),
-    ...keys.map(() => completeTask(id)),
+    ...keys.map(() => batchTasks({ items: [{ action: 'complete', id, completed: true }] })),
+    ...keys.map(key => setTaskCompletion(id, undefined, { header: { 'idempotency-key': `${key}` } })),
+    ...keys.map(() => setTaskCompletion(id)),
   ])
   t.same(
     answers.map(({ status }) => status),

@@ -15,7 +15,7 @@ t.test('a keyed toggle sent ten times toggles once', async t => {
   const { id } = await alice.createTask({ title: 'A task' })
   const key = randomUUID()
   for (let count = 0; count < 10; count += 1) {
-    t.match(await alice.completeTask(id, undefined, withKey(key)), { completed: true, revision: 2 })
+    t.match(await alice.setTaskCompletion(id, undefined, withKey(key)), { completed: true, revision: 2 })
   }
   t.match(await alice.getTask(id), { completed: true, revision: 2 })
 })

@@ -62,12 +62,12 @@ t.test('a tombstone that is restored before it is deleted stays', async t => {
 
 t.test('a sync token from before a purged deletion returns 410, and a later one 200', async t => {
   const alice = await service.newUser()
-  const changesSince = (since: string) => alice.send.listChanges({ query: { since } })
+  const changesSince = (sync_token: string) => alice.send.listChanges({ query: { sync_token } })
   await alice.createTask(task)
-  const before = (await alice.listChanges()).next
-  const early = (await alice.listChanges({ query: { limit: 1 } })).next
+  const before = (await alice.listChanges()).next_sync_token
+  const early = (await alice.listChanges({ query: { limit: 1 } })).next_sync_token
   await createTombstone(alice, retention.tombstones + 1000)
-  const after = (await alice.listChanges()).next
+  const after = (await alice.listChanges()).next_sync_token
   t.equal((await changesSince(before)).status, 200)
   await purge(kysely, retention)
   for (const token of [before, early]) {
@@ -77,18 +77,18 @@ t.test('a sync token from before a purged deletion returns 410, and a later one 
   t.equal((await changesSince(after)).status, 200)
   const snapshot = await alice.listChanges()
   t.equal(snapshot.data.length, 1)
-  t.equal((await changesSince(snapshot.next)).status, 200, 'a new snapshot helps')
+  t.equal((await changesSince(snapshot.next_sync_token)).status, 200, 'a new snapshot helps')
 })
 
 t.test('a snapshot during which a deletion is purged returns 410 on its next page', async t => {
   const alice = await service.newUser()
   await alice.createTask(task)
   await alice.createTask(task)
-  const { has_more, next } = await alice.listChanges({ query: { limit: 1 } })
+  const { has_more, next_sync_token } = await alice.listChanges({ query: { limit: 1 } })
   t.equal(has_more, true)
   await createTombstone(alice, retention.tombstones + 1000)
   await purge(kysely, retention)
-  t.equal((await alice.send.listChanges({ query: { since: next } })).status, 410)
+  t.equal((await alice.send.listChanges({ query: { sync_token: next_sync_token } })).status, 410)
 })
 
 t.test('a purge that is stopped deletes nothing more', async t => {

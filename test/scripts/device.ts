@@ -42,7 +42,7 @@ export async function createDevice(url: string, user: string) {
 }
 
 /** The user's tasks on the server, by title. */
-export const live = async (user: User) => (await user.listTasks({ query: { sort: 'title' } })).data
+export const live = async (user: User) => (await user.listTasks({ query: { sort: 'title.asc' } })).data
 
 export const titles = (tasks: { title: string }[]) => tasks.map(({ title }) => title).sort()
 

@@ -48,7 +48,7 @@ t.test('a sync continues from the last token, also after a restart of the progra
   const { id } = await alice.createTask({ title: 'Since' })
   const reopened = await device.open()
   await reopened.sync()
-  t.match(device.requests[1], /^GET \?limit=500&since=/)
+  t.match(device.requests[1], /^GET \?limit=500&sync_token=/)
   t.same(titles(reopened.list()), ['Before', 'Since'])
   await alice.deleteTask(id)
   await reopened.sync()

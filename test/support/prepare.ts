@@ -4,7 +4,7 @@ import type { OperationId } from '../../src/contract/types.ts'
 
 /** What becomes of a new task first, where the operation does not change one that is open. */
 const preparations: Partial<Record<OperationId, (user: User, id: string) => Promise<unknown>>> = {
-  deleteTasks: (user, id) => user.completeTask(id),
+  deleteTasks: (user, id) => user.setTaskCompletion(id),
   restoreTask: (user, id) => user.deleteTask(id),
 }
 

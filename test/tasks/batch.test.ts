@@ -13,7 +13,7 @@ type Item = Parameters<User['batchTasks']>[0]['items'][number]
 /** Sends a batch that may violate the contract. */
 const sendItems = (user: User, items: unknown) => user.send.batchTasks(invalid({ items }))
 
-const listAll = async (user: User) => (await user.listTasks({ query: { sort: 'created_at', limit: 200 } })).data
+const listAll = async (user: User) => (await user.listTasks({ query: { sort: 'created_at.asc', limit: 200 } })).data
 
 t.test('a batch runs its items in order; each item sees the effects of earlier items', async t => {
   const alice = await service.newUser()
@@ -23,30 +23,30 @@ t.test('a batch runs its items in order; each item sees the effects of earlier i
     items: [
       { action: 'create', task: { id: id.toUpperCase(), title: 'New' } },
       { action: 'update', id, changes: { title: 'Newer', description: 'D' } },
-      { action: 'complete', id },
+      { action: 'complete', id, completed: true },
       { action: 'complete', id, completed: true },
       { action: 'delete', id: old.id.toUpperCase() },
       { action: 'create', task: { title: 'Done', completed: true } },
     ],
   })
   if (status !== 200) throw new Error(body.detail)
-  const [created, updated, toggled, unchanged, deleted, done] = body.data
+  const [created, updated, completed, unchanged, deleted, done] = body.items
   t.match(created, { id, task: { id, title: 'New', completed: false, description: null, revision: 2 } })
   t.match(updated, { id, task: { title: 'Newer', description: 'D', revision: 3 } })
-  t.match(toggled, { id, task: { completed: true, revision: 4 } })
-  t.same(unchanged, toggled, 'an item that changes nothing takes no revision')
+  t.match(completed, { id, task: { completed: true, revision: 4 } })
+  t.same(unchanged, completed, 'an item that changes nothing takes no revision')
   t.same(deleted, { id: old.id, task: null })
   t.match(done?.task, { title: 'Done', completed: true, revision: 6 })
-  t.same(new Set(await listAll(alice)), new Set([toggled?.task, done?.task]))
+  t.same(new Set(await listAll(alice)), new Set([completed?.task, done?.task]))
 })
 
 t.test('a batch takes 100 items', async t => {
   const alice = await service.newUser()
-  const { data } = await alice.batchTasks({
+  const { items } = await alice.batchTasks({
     items: Array.from({ length: 100 }, (_, index): Item => ({ action: 'create', task: { title: `${index}` } })),
   })
   t.same(
-    data.map(({ task }) => [task?.title, task?.revision]),
+    items.map(({ task }) => [task?.title, task?.revision]),
     Array.from({ length: 100 }, (_, index) => [`${index}`, index + 1]),
   )
   t.equal((await listAll(alice)).length, 100)
@@ -60,7 +60,7 @@ t.test('a batch with an item that fails returns the error and index of that item
   const before = await listAll(alice)
   const failures: [Item, number, string][] = [
     [{ action: 'update', id: randomUUID(), changes: { title: 'T' } }, 404, 'task_not_found'],
-    [{ action: 'complete', id: trashed.id }, 404, 'task_not_found'],
+    [{ action: 'complete', id: trashed.id, completed: true }, 404, 'task_not_found'],
     [{ action: 'delete', id: randomUUID() }, 404, 'task_not_found'],
     [{ action: 'create', task: { id: task.id, title: 'T' } }, 409, 'id_taken'],
     [{ action: 'create', task: { id: trashed.id, title: 'T' } }, 409, 'id_in_trash'],
@@ -71,7 +71,7 @@ t.test('a batch with an item that fails returns the error and index of that item
       const header: Record<string, string> = isKeyed ? { 'Idempotency-Key': randomUUID() } : {}
       const items: Item[] = [
         { action: 'create', task: { title: 'Not stored' } },
-        { action: 'complete', id: task.id },
+        { action: 'complete', id: task.id, completed: true },
         item,
         { action: 'delete', id: task.id },
       ]
@@ -95,7 +95,7 @@ t.test('an item with an outdated revision returns 412; with the current revision
     await alice.createTask({ title: 'Two' }),
     await alice.createTask({ title: 'Three' }),
   ]
-  const { data } = await alice.batchTasks({
+  const { items } = await alice.batchTasks({
     items: [
       { action: 'update', id: one.id, revision: 1, changes: { title: 'T' } },
       { action: 'update', id: one.id, revision: 4, changes: { title: 'U' } },
@@ -103,9 +103,9 @@ t.test('an item with an outdated revision returns 412; with the current revision
       { action: 'delete', id: three.id, revision: 3 },
     ],
   })
-  t.match(data[1]?.task, { title: 'U', revision: 5 })
+  t.match(items[1]?.task, { title: 'U', revision: 5 })
   const outdated: Item[] = [
-    { action: 'complete', id: two.id, revision: 2 },
+    { action: 'complete', id: two.id, revision: 2, completed: true },
     { action: 'delete', id: two.id, revision: 2 },
   ]
   for (const item of outdated) {
@@ -188,12 +188,12 @@ t.test('a batch has a body limit of its own; a larger body returns 413', async t
 t.test('concurrent batches and single writes neither deadlock nor lose a write', async t => {
   const alice = await service.newUser()
   const tasks = await Promise.all(Array.from({ length: 10 }, () => alice.createTask({ title: 'T' })))
-  const complete = tasks.map(({ id }): Item => ({ action: 'complete', id }))
+  const complete = tasks.map(({ id }): Item => ({ action: 'complete', id, completed: true }))
   const responses = await Promise.all([
     ...Array.from({ length: 6 }, (_, index) =>
       alice.send.batchTasks({ items: index % 2 === 0 ? complete : complete.toReversed() }),
     ),
-    ...tasks.flatMap(({ id }) => Array.from({ length: 4 }, () => alice.send.completeTask(id))),
+    ...tasks.flatMap(({ id }) => Array.from({ length: 4 }, () => alice.send.setTaskCompletion(id))),
     alice.send.deleteTasks({ query: { completed: true } }),
   ])
   t.ok(responses.every(({ status }) => status === 200 || status === 404))

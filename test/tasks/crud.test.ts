@@ -145,7 +145,7 @@ t.test('DELETE returns 204; every later request for the task returns 404', async
     body: missing,
   })
   t.match(await send.updateTask(id, {}), { status: 404, body: missing })
-  t.match(await send.completeTask(id), { status: 404, body: missing })
+  t.match(await send.setTaskCompletion(id), { status: 404, body: missing })
   t.same((await alice.listTasks()).data, [])
 })
 
@@ -154,7 +154,7 @@ t.test('failed and empty writes take no revision number', async t => {
   const { id } = await alice.createTask({ title: 'Old' })
   t.equal((await alice.send.deleteTask(randomUUID())).status, 404)
   t.equal((await alice.send.updateTask(randomUUID(), { title: 'T' })).status, 404)
-  t.equal((await alice.completeTask(id, { completed: false })).revision, 1)
+  t.equal((await alice.setTaskCompletion(id, { completed: false })).revision, 1)
   t.equal((await alice.updateTask(id, { title: 'New' })).revision, 2)
   await alice.deleteTask(id)
   t.equal((await alice.createTask({ title: 'Next' })).revision, 4, 'the deletion took 3')

@@ -84,7 +84,7 @@ t.test('deleteTasks beside concurrent writes deletes each task once and gives ea
   const [deletions, updates] = await Promise.all([
     Promise.all(Array.from({ length: 3 }, () => deleteCompleted(alice))),
     Promise.all(tasks.map(({ id }) => alice.send.updateTask(id, { title: 'Changed' }))),
-    Promise.all(tasks.slice(0, 10).map(({ id }) => alice.send.completeTask(id, { completed: false }))),
+    Promise.all(tasks.slice(0, 10).map(({ id }) => alice.send.setTaskCompletion(id, { completed: false }))),
   ])
   t.ok(updates.every(({ status }) => status === 200 || status === 404))
   const [deleted, kept] = [await trash(alice), await live(alice)]

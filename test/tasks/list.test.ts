@@ -51,42 +51,42 @@ t.test('GET returns the tasks in every order that sort names', async t => {
   while (new Date().toISOString() <= last) await setImmediate()
   await alice.updateTask(tasks[0]?.id as string, { description: 'touched last' })
 
-  t.same(await titles(alice, { sort: 'created_at' }), ['b', 'C', 'a', 'é', '😀'])
+  t.same(await titles(alice, { sort: 'created_at.asc' }), ['b', 'C', 'a', 'é', '😀'])
   t.same(await titles(alice), ['😀', 'é', 'a', 'C', 'b'], 'newest first by default')
-  t.same(await titles(alice, { sort: '-created_at' }), await titles(alice))
-  t.same(await titles(alice, { sort: 'updated_at' }), ['C', 'a', 'é', '😀', 'b'])
-  t.same(await titles(alice, { sort: '-updated_at' }), ['b', '😀', 'é', 'a', 'C'])
-  t.same(await titles(alice, { sort: 'title' }), ['C', 'a', 'b', 'é', '😀'], 'by code point')
-  t.same(await titles(alice, { sort: '-title' }), ['😀', 'é', 'b', 'a', 'C'])
+  t.same(await titles(alice, { sort: 'created_at.desc' }), await titles(alice))
+  t.same(await titles(alice, { sort: 'updated_at.asc' }), ['C', 'a', 'é', '😀', 'b'])
+  t.same(await titles(alice, { sort: 'updated_at.desc' }), ['b', '😀', 'é', 'a', 'C'])
+  t.same(await titles(alice, { sort: 'title.asc' }), ['C', 'a', 'b', 'é', '😀'], 'by code point')
+  t.same(await titles(alice, { sort: 'title.desc' }), ['😀', 'é', 'b', 'a', 'C'])
 })
 
 t.test('GET with limit returns pages; the last page is never empty', async t => {
   const alice = await service.newUser()
   for (let index = 0; index < 6; index++) await alice.createTask({ title: `${index}`, completed: index % 2 === 0 })
   const pagesOf = async (query: Query) => (await pages(alice, query)).map(titlesOf)
-  t.same(await pagesOf({ sort: 'title', limit: 4 }), [
+  t.same(await pagesOf({ sort: 'title.asc', limit: 4 }), [
     ['0', '1', '2', '3'],
     ['4', '5'],
   ])
-  t.same(await pagesOf({ sort: 'title', limit: 3 }), [
+  t.same(await pagesOf({ sort: 'title.asc', limit: 3 }), [
     ['0', '1', '2'],
     ['3', '4', '5'],
   ])
-  t.same(await pagesOf({ sort: '-title', limit: 2, completed: true }), [['4', '2'], ['0']])
+  t.same(await pagesOf({ sort: 'title.desc', limit: 2, completed: true }), [['4', '2'], ['0']])
   t.equal((await pagesOf({ limit: 6 })).length, 1)
 })
 
 t.test('next_cursor and Link lead to the same page, whatever sort says', async t => {
   const alice = await service.newUser()
   await createTasks(alice, 'a', 'b', 'c')
-  const { status, body, headers } = await alice.send.listTasks({ query: { limit: 1, sort: 'title' } })
+  const { status, body, headers } = await alice.send.listTasks({ query: { limit: 1, sort: 'title.asc' } })
   if (status !== 200) throw new Error(`${status}`)
   const cursor = body.next_cursor as string
-  const second = await alice.listTasks({ query: { limit: 1, sort: 'title', cursor } })
+  const second = await alice.listTasks({ query: { limit: 1, sort: 'title.asc', cursor } })
   t.same(titlesOf(second.data), ['b'])
   t.match(nextOf(headers), `cursor=${cursor}`)
   t.same(await alice.listTasks({ query: { limit: 1, cursor } }), second, 'the cursor contains its order')
-  t.same(await alice.listTasks({ query: { limit: 1, sort: '-updated_at', cursor } }), second, 'and keeps it')
+  t.same(await alice.listTasks({ query: { limit: 1, sort: 'updated_at.desc', cursor } }), second, 'and keeps it')
 })
 
 t.test('GET takes a limit from 1 to 200, 50 by default; any other limit returns 400', async t => {
@@ -105,9 +105,10 @@ t.test('tasks with equal sort keys are ordered by id across pages', async t => {
   const alice = await service.newUser()
   const tasks = await Promise.all(Array.from({ length: 12 }, () => alice.createTask({ title: 'same' })))
   const ids = tasks.map(({ id }) => id).sort()
-  const seen = async (sort: 'title' | '-title') => (await pages(alice, { sort, limit: 5 })).flat().map(({ id }) => id)
-  t.same(await seen('title'), ids)
-  t.same(await seen('-title'), ids.toReversed())
+  const seen = async (sort: 'title.asc' | 'title.desc') =>
+    (await pages(alice, { sort, limit: 5 })).flat().map(({ id }) => id)
+  t.same(await seen('title.asc'), ids)
+  t.same(await seen('title.desc'), ids.toReversed())
 })
 
 t.test('paging continues after ids that have no valid UUID version', async t => {
@@ -118,7 +119,7 @@ t.test('paging continues after ids that have no valid UUID version', async t => 
     'ffffffff-ffff-ffff-ffff-ffffffffffff',
   ]
   for (const id of ids) await alice.createTask({ id, title: 'same' })
-  const seen = await pages(alice, { sort: 'title', limit: 1 })
+  const seen = await pages(alice, { sort: 'title.asc', limit: 1 })
   t.same(
     seen.map(([task]) => task?.id),
     ids,
@@ -128,7 +129,7 @@ t.test('paging continues after ids that have no valid UUID version', async t => 
 t.test('a cursor still works after its task was deleted', async t => {
   const alice = await service.newUser()
   await createTasks(alice, 'a', 'b', 'c')
-  const { data, next_cursor } = await alice.listTasks({ query: { limit: 2, sort: 'title' } })
+  const { data, next_cursor } = await alice.listTasks({ query: { limit: 2, sort: 'title.asc' } })
   await alice.deleteTask(data[1]?.id as string)
   t.same(await titles(alice, { cursor: next_cursor as string }), ['c'])
 })
@@ -141,32 +142,32 @@ t.test('GET with a cursor that no page returned returns 400', async t => {
   const alice = await service.newUser()
   const { id, created_at } = await alice.createTask({ title: 'T' })
   const get = (cursor: string, query: Query = {}) => alice.send.listTasks({ query: { cursor, ...query } })
-  t.equal((await get(cursorOf(['-created_at', created_at, id]))).status, 200)
-  t.equal((await get(cursorOf(['title', 'T', id]))).status, 200)
+  t.equal((await get(cursorOf(['created_at.desc', created_at, id]))).status, 200)
+  t.equal((await get(cursorOf(['title.asc', 'T', id]))).status, 200)
   const refused: unknown[] = [
     'not JSON',
     '{}',
     [],
-    ['created_at', created_at],
-    ['created_at', created_at, 'not an id'],
-    ['created_at', created_at, 1],
-    ['created_at', 'yesterday', id],
-    ['created_at', '2026-02-30T00:00:00.000Z', id],
-    ['created_at', '0000-01-01T00:00:00.000Z', id],
-    ['created_at', '2026-11-23T09:00:00Z', id],
-    ['created_at', null, id],
-    ['created_at', 'infinity', id],
-    ['title', null, id],
-    ['title', '', id],
-    ['title', 'T', id, 'more'],
-    ` ["title", "T", "${id}"]`,
-    ['title', 'a\0', id],
-    ['title', '\ud800', id],
+    ['created_at.asc', created_at],
+    ['created_at.asc', created_at, 'not an id'],
+    ['created_at.asc', created_at, 1],
+    ['created_at.asc', 'yesterday', id],
+    ['created_at.asc', '2026-02-30T00:00:00.000Z', id],
+    ['created_at.asc', '0000-01-01T00:00:00.000Z', id],
+    ['created_at.asc', '2026-11-23T09:00:00Z', id],
+    ['created_at.asc', null, id],
+    ['created_at.asc', 'infinity', id],
+    ['title.asc', null, id],
+    ['title.asc', '', id],
+    ['title.asc', 'T', id, 'more'],
+    ` ["title.asc", "T", "${id}"]`,
+    ['title.asc', 'a\0', id],
+    ['title.asc', '\ud800', id],
     ['constructor', created_at, id],
-    ['deleted_at', created_at, id],
-    ['--created_at', created_at, id],
+    ['deleted_at.asc', created_at, id],
+    ['created_at', created_at, id],
     [1, created_at, id],
-    ['-deleted_at', created_at, id],
+    ['deleted_at.desc', created_at, id],
   ]
   for (const content of refused) {
     const { status, body } = await get(cursorOf(content))
@@ -176,8 +177,8 @@ t.test('GET with a cursor that no page returned returns 400', async t => {
   for (const cursor of ['', '=', 'a b', 'é', 'A'.repeat(2201)]) {
     t.equal((await get(cursor)).status, 400, cursor.slice(0, 40))
   }
-  t.equal((await get(cursorOf(['-deleted_at', created_at, id]), { deleted: true })).status, 200)
-  t.equal((await get(cursorOf(['-created_at', created_at, id]), { deleted: true })).status, 400)
+  t.equal((await get(cursorOf(['deleted_at.desc', created_at, id]), { deleted: true })).status, 200)
+  t.equal((await get(cursorOf(['created_at.desc', created_at, id]), { deleted: true })).status, 400)
 })
 
 t.test('the longest title fits into a cursor', async t => {
@@ -185,5 +186,5 @@ t.test('the longest title fits into a cursor', async t => {
   // Four bytes each, and the last code point of the order.
   const title = '\u{10ffff}'.repeat(255)
   await createTasks(alice, title, title)
-  t.same((await pages(alice, { sort: '-title', limit: 1 })).map(titlesOf), [[title], [title]])
+  t.same((await pages(alice, { sort: 'title.desc', limit: 1 })).map(titlesOf), [[title], [title]])
 })

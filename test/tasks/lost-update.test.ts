@@ -38,7 +38,7 @@ t.test('concurrent updates of different fields are all kept', async t => {
     await Promise.all([
       alice.updateTask(id, { title }),
       alice.updateTask(id, { description }),
-      alice.completeTask(id, { completed }),
+      alice.setTaskCompletion(id, { completed }),
     ])
     t.match(await alice.getTask(id), { title, description, completed, revision: 1 + 3 * round })
   }

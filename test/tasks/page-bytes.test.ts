@@ -53,7 +53,7 @@ const idsOf = (pages: Task[][]) => pages.flat().map(({ id }) => id)
 
 t.test('listTasks ends a page of large tasks early and continues without leaving one out', async t => {
   const alice = await seed()
-  for (const sort of ['-created_at', 'created_at', 'title', '-updated_at'] as const) {
+  for (const sort of ['created_at.desc', 'created_at.asc', 'title.asc', 'updated_at.desc'] as const) {
     const pages = await pagesOf(alice, { limit: 200, sort })
     t.ok(pages.every(fits))
     t.equal(pages.length, 3, `three pages in the order of ${sort}`)
@@ -89,11 +89,11 @@ t.test('listChanges ends a page of large tasks early and continues without leavi
   const alice = await seed()
   const revisions: number[] = []
   let responses = 0
-  for (let next: { since?: string } | null = {}; next !== null; responses += 1) {
+  for (let next: { sync_token?: string } | null = {}; next !== null; responses += 1) {
     const page: Awaited<ReturnType<User['listChanges']>> = await alice.listChanges({ query: { limit: 500, ...next } })
     t.ok(fits(page.data.map(({ task }) => task)))
     revisions.push(...page.data.map(({ revision }) => revision))
-    next = page.has_more ? { since: page.next } : null
+    next = page.has_more ? { sync_token: page.next_sync_token } : null
   }
   t.equal(responses, 3)
   t.same(

@@ -16,7 +16,14 @@ const id = fc.bigInt({ min: 0n, max: 2n ** 128n - 1n }).map(bits =>
     .replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-'),
 )
 const newTasks = fc.uniqueArray(fc.record({ title, id }), { minLength: 1, maxLength: 12, selector: task => task.id })
-const sorts = ['created_at', '-created_at', 'updated_at', '-updated_at', 'title', '-title'] as const
+const sorts = [
+  'created_at.asc',
+  'created_at.desc',
+  'updated_at.asc',
+  'updated_at.desc',
+  'title.asc',
+  'title.desc',
+] as const
 
 /** What another client does between two pages. */
 type Interference = { kind: 'create' | 'delete' | 'retitle' | 'toggle'; pick: number }
@@ -30,7 +37,7 @@ async function interfere(user: User, others: Task[], { kind, pick }: Interferenc
   const task = others[pick % Math.max(1, others.length)]
   if (kind === 'create' || task === undefined) others.push(await user.createTask({ title: `other ${pick}` }))
   else if (kind === 'retitle') await user.updateTask(task.id, { title: `moved ${pick}` })
-  else if (kind === 'toggle') await user.completeTask(task.id)
+  else if (kind === 'toggle') await user.setTaskCompletion(task.id)
   else {
     await user.deleteTask(task.id)
     others.splice(others.indexOf(task), 1)
@@ -71,13 +78,13 @@ t.test('paging returns the tasks that nobody changes exactly once, in order, whi
 
 /** The documented order, computed without the service: titles by code point, which is UTF-8's byte order. */
 const comparing = (sort: (typeof sorts)[number]) => (a: Task, b: Task) => {
-  const key = sort.replace('-', '') as 'title' | 'created_at' | 'updated_at'
+  const key = sort.replace(/\.(asc|desc)$/, '') as 'title' | 'created_at' | 'updated_at'
   const byKey =
     Buffer.compare(Buffer.from(a[key]), Buffer.from(b[key])) || Buffer.compare(Buffer.from(a.id), Buffer.from(b.id))
-  return sort.startsWith('-') ? -byKey : byKey
+  return sort.endsWith('.desc') ? -byKey : byKey
 }
 
-for (const sort of ['created_at', '-created_at', 'title', '-title'] as const) {
+for (const sort of ['created_at.asc', 'created_at.desc', 'title.asc', 'title.desc'] as const) {
   t.test(`paging by ${sort} returns the earlier tasks exactly once while others write without pause`, async t => {
     const alice = await service.newUser()
     const kept = await Promise.all(
@@ -87,7 +94,7 @@ for (const sort of ['created_at', '-created_at', 'title', '-title'] as const) {
     const writers = [1, 2, 3].map(async writer => {
       while (paging) {
         const { id } = await alice.createTask({ title: `task ${writer}` })
-        await alice.completeTask(id)
+        await alice.setTaskCompletion(id)
         if (writer !== 1) await alice.deleteTask(id)
       }
     })

@@ -102,9 +102,9 @@ t.test('deleteTasks, batches and keyed deletions observe the quota of tombstones
 t.test('listChanges with a token older than a purged tombstone returns 410', async t => {
   const alice = await service.newUser()
   const tasks = await fill(alice)
-  const { next } = await alice.listChanges()
+  const { next_sync_token } = await alice.listChanges()
   await deleteEach(alice, ...tasks)
-  t.match(await alice.send.listChanges({ query: { since: next } }), {
+  t.match(await alice.send.listChanges({ query: { sync_token: next_sync_token } }), {
     status: 410,
     body: { code: 'sync_token_expired' },
   })

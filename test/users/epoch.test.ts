@@ -41,7 +41,7 @@ t.test('after a backup, a restore and `npm run epoch`, every token is 410 and no
     await using service = await startService({ config })
     const alice = await service.newUser({ id })
     await alice.createTask({ title: 'Kept' })
-    kept = (await alice.listChanges()).next
+    kept = (await alice.listChanges()).next_sync_token
   }
   await backUp()
   // Not in the backup.
@@ -50,7 +50,7 @@ t.test('after a backup, a restore and `npm run epoch`, every token is 410 and no
     const alice = await service.newUser({ id })
     await alice.createTask({ title: 'Lost' })
     const { revision } = await alice.createTask({ title: 'Lost' })
-    lost = { token: (await alice.listChanges()).next, revision }
+    lost = { token: (await alice.listChanges()).next_sync_token, revision }
   }
   await restore()
   const { stdout } = await run(process.execPath, [script], { env: { ...inherited, ...environment(config) } })
@@ -58,14 +58,17 @@ t.test('after a backup, a restore and `npm run epoch`, every token is 410 and no
 
   await using service = await startService({ config })
   const alice = await service.newUser({ id })
-  for (const since of [kept, lost.token]) {
-    t.match(await alice.send.listChanges({ query: { since } }), { status: 410, body: { code: 'sync_token_expired' } })
+  for (const sync_token of [kept, lost.token]) {
+    t.match(await alice.send.listChanges({ query: { sync_token } }), {
+      status: 410,
+      body: { code: 'sync_token_expired' },
+    })
   }
-  const { data, next } = await alice.listChanges()
+  const { data, next_sync_token } = await alice.listChanges()
   t.equal(data.length, 1, 'listChanges without a token returns the restored task')
   const task = await alice.createTask({ title: 'New' })
   t.ok(task.revision > lost.revision)
-  t.match(await alice.listChanges({ query: { since: next } }), { data: [{ id: task.id }] })
+  t.match(await alice.listChanges({ query: { sync_token: next_sync_token } }), { data: [{ id: task.id }] })
 })
 
 t.test('a token from a version without epochs is valid until the epoch is renewed', async t => {
@@ -75,7 +78,7 @@ t.test('a token from a version without epochs is valid until the epoch is renewe
   await alice.createTask({ title: 'T' })
   await sql`update user_clock set epoch = 0`.execute(kysely)
   // Its position and its `since` are 1.
-  const query = { since: 'AAAAAAAAAAEAAAAAAAAAAd_0rEL3VQ' }
+  const query = { sync_token: 'AAAAAAAAAAEAAAAAAAAAAd_0rEL3VQ' }
   t.match(await alice.listChanges({ query }), { data: [], has_more: false })
   await renewEpochs(kysely, () => undefined)
   t.equal((await alice.send.listChanges({ query })).status, 410)

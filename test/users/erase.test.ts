@@ -72,9 +72,9 @@ t.test('eraseUser erases a user with many tasks in steps; sync tokens are 410 af
     select user_id, gen_random_uuid(), title, false, created_at, updated_at, 1 + number
     from task, generate_series(1, 5000) as number where user_id = ${alice.id}`.execute(kysely)
   await sql`update user_clock set revision = 5001, live = 5001 where user_id = ${alice.id}`.execute(kysely)
-  const { next } = await alice.listChanges()
+  const { next_sync_token } = await alice.listChanges()
   t.match(await erase(alice), { deleted: 5000, has_more: true })
-  t.equal((await alice.send.listChanges({ query: { since: next } })).status, 410)
+  t.equal((await alice.send.listChanges({ query: { sync_token: next_sync_token } })).status, 410)
   t.match(await erase(alice), { deleted: 1, has_more: false })
   t.same(await tablesWith(alice.id), [])
   t.equal((await alice.send.getTask(task.id)).status, 404)
@@ -83,10 +83,10 @@ t.test('eraseUser erases a user with many tasks in steps; sync tokens are 410 af
 t.test('an erased user starts again at revision 1, and earlier sync tokens are 410', async t => {
   const alice = await service.newUser()
   await fill(alice)
-  const query = { since: (await alice.listChanges()).next }
+  const query = { sync_token: (await alice.listChanges()).next_sync_token }
   await erase(alice)
   t.match(await alice.send.listChanges({ query }), { status: 410, body: { code: 'sync_token_expired' } })
-  const { next: empty } = await alice.listChanges()
+  const { next_sync_token: empty } = await alice.listChanges()
   const tasks = [
     await alice.createTask({ title: 'T' }),
     await alice.createTask({ title: 'T' }),
@@ -99,7 +99,7 @@ t.test('an erased user starts again at revision 1, and earlier sync tokens are 4
   // The revision of this token exists again, but the data are different.
   t.equal((await alice.send.listChanges({ query })).status, 410)
   t.equal(
-    (await alice.listChanges({ query: { since: empty } })).data.length,
+    (await alice.listChanges({ query: { sync_token: empty } })).data.length,
     3,
     'a token from after the erasure is valid',
   )

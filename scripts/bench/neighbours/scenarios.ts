@@ -70,7 +70,7 @@ const getTasks =
 
 /** Snapshots alternate with lists for which the whole trash is searched in vain: no task in it is completed. */
 const trashPaths = () =>
-  ['-created_at', 'updated_at', 'title'].flatMap(sort => [
+  ['created_at.desc', 'updated_at.asc', 'title.asc'].flatMap(sort => [
     'changes',
     `tasks?deleted=true&completed=true&limit=200&sort=${sort}`,
   ])

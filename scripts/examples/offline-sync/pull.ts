@@ -8,22 +8,22 @@ import { describe, withRetries } from './transport.ts'
 export function createPull(api: Client<paths>, user: string, { state, save }: Storage) {
   return async function pull(): Promise<void> {
     for (let more = true; more; await save()) {
-      const query = { limit: 500, ...(state.since !== undefined && { since: state.since }) }
+      const query = { limit: 500, ...(state.syncToken !== undefined && { sync_token: state.syncToken }) }
       const params = { path: { user_id: user }, query }
       const { data, error, response } = await withRetries(() => api.GET('/api/{user_id}/changes', { params }))
       if (error?.code === 'sync_token_expired') {
         // Deletions since then may be forgotten: start over with a new snapshot.
-        delete state.since
+        delete state.syncToken
         continue
       }
       if (data === undefined) throw new Error(describe(response, error))
-      if (state.since === undefined) state.snapshot = {}
+      if (state.syncToken === undefined) state.snapshot = {}
       const tasks = state.snapshot ?? state.server
       for (const { id, task } of data.data) {
         if (task === null) delete tasks[id]
         else tasks[id] = task
       }
-      state.since = data.next
+      state.syncToken = data.next_sync_token
       more = data.has_more
       if (more) continue
       state.server = tasks

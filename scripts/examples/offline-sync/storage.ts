@@ -35,7 +35,7 @@ export interface State {
   /** A new snapshot while it is still incomplete; until it is complete, `server` is shown. */
   snapshot?: Record<string, Task>
   /** The token from which to fetch further changes. */
-  since?: string
+  syncToken?: string
 }
 
 export interface Storage {
