@@ -75,19 +75,27 @@ function envExample(): string {
 /** Lines of at most 120 characters. */
 const comment = (text: string) => text.replace(/(.{1,118})(?: |$)/g, '# $1\n')
 
-/** The README with its configuration table made anew. */
-async function readme(): Promise<string> {
-  const rows = Object.entries(variables).map(
-    ([name, { default: fallback, description }]) =>
-      `| \`${name}\` | ${fallback && `\`${fallback}\``} | ${description} |`,
-  )
-  const table = ['| variable | default | meaning |', '| --- | --- | --- |', ...rows].join('\n')
-  const text = await readFile(new URL('README.md', root), 'utf8')
-  return text.replace(
-    /(<!-- configuration -->\n)[\s\S]*(<!-- \/configuration -->)/,
-    (_, start, end) => `${start}${table}\n${end}`,
-  )
+/** A Markdown file with the table between the comments of this name made anew. */
+async function withTable(file: string, name: string, head: string[], rows: string[][]): Promise<string> {
+  const line = (cells: string[]) => `| ${cells.join(' | ')} |`
+  const table = [head, head.map(() => '---'), ...rows].map(line).join('\n')
+  const text = await readFile(new URL(file, root), 'utf8')
+  const section = new RegExp(`(<!-- ${name} -->\\n)[\\s\\S]*(<!-- /${name} -->)`)
+  return text.replace(section, (_, start, end) => `${start}${table}\n${end}`)
 }
+
+const configuration = Object.entries(variables).map(([name, { default: fallback, description }]) => [
+  `\`${name}\``,
+  fallback && `\`${fallback}\``,
+  description,
+])
+
+const codes = Object.entries(await readProblems(contractFolder)).map(([code, { status, action, retry }]) => [
+  `${status}`,
+  `\`${code}\``,
+  retry ? 'yes' : 'no',
+  action,
+])
 
 let stale = 0
 
@@ -106,7 +114,9 @@ await put('openapi/openapi-3.0.gen.yaml', openapi30())
 await put('src/contract/openapi.gen.ts', await types())
 await put('src/contract/problems.gen.ts', await problems())
 await put('.env.example', envExample())
-await put('README.md', await readme())
+await put('README.md', await withTable('README.md', 'configuration', ['variable', 'default', 'meaning'], configuration))
+const codesHead = ['status', 'code', 'may succeed later', 'the client should']
+await put('docs/api-conventions.md', await withTable('docs/api-conventions.md', 'problems', codesHead, codes))
 // Starts the service, which reads the files above.
 const { queriesPage } = await import('./queries.ts')
 await put('docs/queries.md', await queriesPage())

@@ -13,9 +13,11 @@ import { allowOrigins } from './cors.ts'
 import { createDatabaseAccess } from './database-access.ts'
 import { registerDocuments } from './documents.ts'
 import { createErrorHandler, handleErrors } from './error-handler.ts'
+import { registerGuides } from './guides.ts'
 import { refuseUnsafeRequests } from './host.ts'
 import { refuseUnknownRoutes, supportAllMethods } from './methods.ts'
 import { refuseOverload } from './overload.ts'
+import { registerProblemPages } from './problem-pages.ts'
 import { createGetRequestId, identifyRequests } from './request-id.ts'
 import { createRequestLog, logRequests } from './request-log.ts'
 import { registerOperations } from './routes.ts'
@@ -87,5 +89,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     log,
   })
   await registerDocuments(app, contract)
+  await registerGuides(app)
+  registerProblemPages(app)
   return app
 }

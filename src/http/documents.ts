@@ -1,11 +1,11 @@
 /** Serves the contract: as YAML, as JSON, as OpenAPI 3.0 and as an interactive reference. */
-import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
 import type { Contract } from '../contract/load.ts'
+import { serve } from './fixed-response.ts'
 import { refuseOtherMethods } from './methods.ts'
 
 /** Where the interactive reference is served. */
@@ -72,24 +72,6 @@ export async function registerDocuments(
   app.get('/', async (_request, reply) => reply.redirect(DOCS_PATH))
   refuseOtherMethods(app, '/', ['GET'])
 }
-
-/**
- * Serves the same bytes to every client, or 304 to a client that has them already. Ranges and other conditions are
- * ignored, as RFC 9110 allows: the files are few and small.
- */
-function serve(mediaType: string, content: string | Buffer): RouteHandlerMethod {
-  const bytes = Buffer.from(content)
-  const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`
-  return async ({ headers }, reply) => {
-    reply.headers({ etag, 'cache-control': 'no-cache' })
-    if (matches(headers['if-none-match'], etag)) return reply.code(304).send()
-    return reply.header('content-type', mediaType).send(bytes)
-  }
-}
-
-/** The weak comparison that RFC 9110, 13.1.2 requires: a proxy that compresses responses makes tags weak. */
-const matches = (condition: string | undefined, etag: string) =>
-  condition?.split(',').some(tag => ['*', etag].includes(tag.trim().replace(/^W\//, ''))) === true
 
 /** Serves the files of a folder. They are read once and found by name only, so no path leads outside the folder. */
 async function serveFolder(folder: URL): Promise<RouteHandlerMethod> {
