@@ -69,7 +69,7 @@ const refusals = {
 /** Listens on PORT. */
 export async function serve(writes: Record<'createTask' | 'setTaskCompletion', Handler>): Promise<void> {
   const { security: _, ...document } = parse(
-    await readFile(new URL('../../openapi/openapi.yaml', import.meta.url), 'utf8'),
+    await readFile(new URL('../../openapi/openapi.gen.yaml', import.meta.url), 'utf8'),
   )
   const ajv = createAjv()
   const api = new OpenAPIBackend({
