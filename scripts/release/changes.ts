@@ -1,0 +1,98 @@
+/** What the differences between two contracts mean for clients, and which version they need. */
+import type { Finding } from '../support/oasdiff.ts'
+import { isInitial, type Step } from './version.ts'
+
+/**
+ * Differences that do not break clients although oasdiff says or suspects so: its text of the difference, and the
+ * reason. An entry can be removed after the next release.
+ */
+const exceptions: Record<string, string> = {}
+
+/** A difference, and the operations that have it. */
+export interface Change {
+  level: 'ERR' | 'WARN' | 'INFO'
+  text: string
+  /** Why the level is not oasdiff's. */
+  reason: string | undefined
+  places: Set<string>
+}
+
+/** The changes, most severe first. `released` is the parsed contract of the last release. */
+export function judge(findings: Finding[], released: unknown, accepted = exceptions): Change[] {
+  const open = openEnums(released)
+  const changes = new Map<string, Change>()
+  for (const finding of findings) {
+    // These only repeat that there are breaking changes; `versionError` judges the version.
+    if (/^api-(major-)?version-/.test(finding.id)) continue
+    // The responses of many operations and statuses share a schema.
+    const text = finding.text.replace(/ \w+ the response (status `\d+`|with the `\d+` status)/, '')
+    const [level, reason] = judgeOne(finding, text, open, accepted)
+    const key = `${level} ${text}`
+    const change = changes.get(key) ?? { level, text, reason, places: new Set() }
+    change.places.add(finding.path === undefined ? 'contract' : `${finding.operation} ${finding.path}`)
+    changes.set(key, change)
+  }
+  const order = ['ERR', 'WARN', 'INFO']
+  return [...changes.values()].sort((a, b) => order.indexOf(a.level) - order.indexOf(b.level))
+}
+
+type Judgement = [level: Change['level'], reason?: string]
+
+function judgeOne(
+  { id, level }: Finding,
+  text: string,
+  open: Set<string>,
+  accepted: Record<string, string>,
+): Judgement {
+  const reason = accepted[text]
+  if (reason !== undefined) return ['INFO', reason]
+  const schema = /anyOf\[#\/components\/schemas\/(\w+)\]`/.exec(text)?.[1] ?? ''
+  if (id === 'response-property-enum-value-added' && open.has(schema))
+    return ['INFO', 'the released contract allows other strings here']
+  // oasdiff cannot tell a tighter pattern from a looser one, so it only warns.
+  if (/^request-.*pattern-changed$/.test(id)) return ['ERR', 'the new pattern may reject what the old one accepts']
+  return [level === 3 ? 'ERR' : level === 2 ? 'WARN' : 'INFO']
+}
+
+interface Schema {
+  $ref?: string
+  type?: string
+  enum?: unknown
+  const?: unknown
+  pattern?: string
+  anyOf?: Schema[]
+}
+
+/** The schemas that only occur beside `type: string` in `anyOf`: any string is valid, and the enum lists the known ones. */
+function openEnums(contract: unknown): Set<string> {
+  const open = new Set<string>()
+  const closed = new Set<string>()
+  const visit = (node: unknown): void => {
+    if (typeof node !== 'object' || node === null) return
+    const { anyOf } = node as Schema
+    if (Array.isArray(anyOf)) {
+      const names = isOpen(anyOf) ? open : closed
+      for (const { $ref } of anyOf) if ($ref !== undefined) names.add($ref.replace('#/components/schemas/', ''))
+    }
+    for (const child of Object.values(node)) visit(child)
+  }
+  visit(contract)
+  return new Set([...open].filter(name => !closed.has(name)))
+}
+
+const isOpen = (branches: Schema[]) =>
+  branches.some(branch => branch.type === 'string' && !('enum' in branch || 'const' in branch || 'pattern' in branch))
+
+/** The smallest step that SemVer allows. Below 1.0.0 it has no major step for a breaking change; a minor one does. */
+export function neededStep(changes: Change[], released: string): Step {
+  if (changes.length === 0) return 'patch'
+  return changes.some(({ level }) => level === 'ERR') && !isInitial(released) ? 'major' : 'minor'
+}
+
+/** One line for each change. */
+export const describe = (changes: Change[]): string[] =>
+  changes.map(({ level, text, reason, places }) => {
+    const [first, ...others] = places
+    const where = others.length === 0 ? first : `${first} and ${others.length} more`
+    return `${level.padEnd(4)}  ${text} (${where})${reason === undefined ? '' : `; ${reason}`}`
+  })
