@@ -1,6 +1,6 @@
 /**
- * `npm run release -- major | minor | patch`: checks that the repository in the current folder can be released with this
- * step and changes the files that a release changes. The commit and the tag are left to the caller.
+ * `npm run release -- major | minor | patch`: checks that the repository in the current folder can be released with
+ * this step and changes the files that a release changes. The commit and the tag are left to the caller.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'

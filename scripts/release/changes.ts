@@ -19,14 +19,14 @@ export interface Change {
 
 /** The changes, most severe first. `released` is the parsed contract of the last release. */
 export function judge(findings: Finding[], released: unknown, accepted = exceptions): Change[] {
-  const open = openEnums(released)
+  const lists = alternatives(released)
   const changes = new Map<string, Change>()
   for (const finding of findings) {
     // These only repeat that there are breaking changes; `versionError` judges the version.
     if (/^api-(major-)?version-/.test(finding.id)) continue
     // The responses of many operations and statuses share a schema.
     const text = finding.text.replace(/ \w+ the response (status `\d+`|with the `\d+` status)/, '')
-    const [level, reason] = judgeOne(finding, text, open, accepted)
+    const [level, reason] = judgeOne(finding, text, lists, accepted)
     const key = `${level} ${text}`
     const change = changes.get(key) ?? { level, text, reason, places: new Set() }
     change.places.add(finding.path === undefined ? 'contract' : `${finding.operation} ${finding.path}`)
@@ -41,13 +41,14 @@ type Judgement = [level: Change['level'], reason?: string]
 function judgeOne(
   { id, level }: Finding,
   text: string,
-  open: Set<string>,
+  lists: Map<string, Schema[][]>,
   accepted: Record<string, string>,
 ): Judgement {
   const reason = accepted[text]
   if (reason !== undefined) return ['INFO', reason]
-  const schema = /anyOf\[#\/components\/schemas\/(\w+)\]`/.exec(text)?.[1] ?? ''
-  if (id === 'response-property-enum-value-added' && open.has(schema))
+  const [, value = '', name = ''] = /`([^`]+)` enum value .*anyOf\[#\/components\/schemas\/(\w+)\]`/.exec(text) ?? []
+  const isAllowed = lists.get(name)?.every(list => list.some(schema => allows(schema, value)))
+  if (id === 'response-property-enum-value-added' && isAllowed)
     return ['INFO', 'the released contract allows other strings here']
   // oasdiff cannot tell a tighter pattern from a looser one, so it only warns.
   if (/^request-.*pattern-changed$/.test(id)) return ['ERR', 'the new pattern may reject what the old one accepts']
@@ -57,31 +58,33 @@ function judgeOne(
 interface Schema {
   $ref?: string
   type?: string
-  enum?: unknown
-  const?: unknown
   pattern?: string
+  maxLength?: number
   anyOf?: Schema[]
 }
 
-/** The schemas that only occur beside `type: string` in `anyOf`: any string is valid, and the enum lists the known ones. */
-function openEnums(contract: unknown): Set<string> {
-  const open = new Set<string>()
-  const closed = new Set<string>()
+/** Every `anyOf` in the contract, by the names of the schemas in it. */
+function alternatives(contract: unknown): Map<string, Schema[][]> {
+  const found = new Map<string, Schema[][]>()
   const visit = (node: unknown): void => {
     if (typeof node !== 'object' || node === null) return
     const { anyOf } = node as Schema
-    if (Array.isArray(anyOf)) {
-      const names = isOpen(anyOf) ? open : closed
-      for (const { $ref } of anyOf) if ($ref !== undefined) names.add($ref.replace('#/components/schemas/', ''))
+    for (const { $ref } of Array.isArray(anyOf) ? anyOf : []) {
+      const name = $ref?.replace('#/components/schemas/', '')
+      if (name !== undefined) found.set(name, [...(found.get(name) ?? []), anyOf as Schema[]])
     }
     for (const child of Object.values(node)) visit(child)
   }
   visit(contract)
-  return new Set([...open].filter(name => !closed.has(name)))
+  return found
 }
 
-const isOpen = (branches: Schema[]) =>
-  branches.some(branch => branch.type === 'string' && !('enum' in branch || 'const' in branch || 'pattern' in branch))
+/** Whether a schema for strings allows `value` without listing it. */
+const allows = (schema: Schema, value: string) =>
+  schema.type === 'string' &&
+  !('enum' in schema || 'const' in schema) &&
+  value.length <= (schema.maxLength ?? Number.POSITIVE_INFINITY) &&
+  new RegExp(schema.pattern ?? '', 'u').test(value)
 
 /** The smallest step that SemVer allows. Below 1.0.0 it has no major step for a breaking change; a minor one does. */
 export function neededStep(changes: Change[], released: string): Step {
