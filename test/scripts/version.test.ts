@@ -29,18 +29,27 @@ t.test('the version must be the released one, or high enough for the changes', a
 })
 
 t.test('the version in the contract is replaced; everything else stays', async t => {
-  const contract = (version: string) =>
-    `# A comment\ninfo:\n  title: version\n\n# Another\n  description: |\n    version: 7\n  version: ${version} # kept\nother:\n  version: 1\n`
+  const contract = (version: string) => `# A comment
+info:
+  title: version
+
+# Another
+  description: |
+    version: 7
+  version: ${version} # kept
+other:
+  version: 1
+`
   t.equal(withVersion(contract('0.1.0'), '0.2.0'), contract('0.2.0'))
   t.throws(() => withVersion('info:\n  title: a\nother:\n  version: 1.0.0\n', '2.0.0'), /no info.version/)
 })
 
 t.test('the unreleased entries of the changelog get a heading of their own', async t => {
-  const changelog =
-    '# Changelog\n\n## Unreleased\n\n### Added\n\n- Something.\n\n## 0.1.0 (2026-01-01)\n\n- The first.\n'
+  const older = '## 0.1.0 (2026-01-01)\n\n- The first.\n'
+  const entries = '### Added\n\n- Something.\n\n'
   t.equal(
-    withRelease(changelog, '0.2.0', '2026-02-02'),
-    '# Changelog\n\n## Unreleased\n\n## 0.2.0 (2026-02-02)\n\n### Added\n\n- Something.\n\n## 0.1.0 (2026-01-01)\n\n- The first.\n',
+    withRelease(`# Changelog\n\n## Unreleased\n\n${entries}${older}`, '0.2.0', '2026-02-02'),
+    `# Changelog\n\n## Unreleased\n\n## 0.2.0 (2026-02-02)\n\n${entries}${older}`,
   )
   t.equal(
     withRelease('## Unreleased\n\n- The first.\n', '0.1.0', '2026-02-02'),
