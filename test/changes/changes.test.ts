@@ -36,8 +36,8 @@ const createThree = async (user: User) =>
     await user.createTask({ title: 'Three' }),
   ] as const
 
-const changed = (task: Task) => ({ id: task.id, revision: task.revision, deleted: false, task })
-const deleted = (task: Task, revision: number) => ({ id: task.id, revision, deleted: true, task: null })
+const changed = (task: Task) => ({ kind: 'task', id: task.id, revision: task.revision, deleted: false, task })
+const deleted = (task: Task, revision: number) => ({ kind: 'task', id: task.id, revision, deleted: true, task: null })
 
 t.test('without a token, listChanges returns all live tasks and a token', async t => {
   const alice = await service.newUser()
@@ -115,11 +115,11 @@ t.test('a deletion between two pages is on a later page', async t => {
   t.same(rest.data, [changed(two), deleted(one, 6), deleted(three, 7)], 'earlier deletions are left out')
 })
 
-t.test('limit is from 1 to 500, 100 by default; any other limit returns 400', async t => {
+t.test('limit is from 1 to 500, 50 by default; any other limit returns 400', async t => {
   const alice = await service.newUser()
-  await Promise.all(Array.from({ length: 101 }, () => alice.createTask({ title: 'T' })))
-  t.match(await alice.listChanges(), { data: { length: 100 }, has_more: true })
-  t.match(await alice.listChanges({ query: { limit: 500 } }), { data: { length: 101 }, has_more: false })
+  await Promise.all(Array.from({ length: 51 }, () => alice.createTask({ title: 'T' })))
+  t.match(await alice.listChanges(), { data: { length: 50 }, has_more: true })
+  t.match(await alice.listChanges({ query: { limit: 500 } }), { data: { length: 51 }, has_more: false })
   for (const limit of [0, 501]) t.equal((await alice.send.listChanges({ query: { limit } })).status, 400)
 })
 
