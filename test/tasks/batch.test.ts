@@ -123,6 +123,7 @@ t.test('a batch with an invalid item returns 400 with a pointer to the error, an
     [{ action: 'create', task, id: randomUUID() }, '/items/1/id', 'unknown'],
     [{ action: 'update', id: 'x', changes: {} }, '/items/1/id', 'wrong_format'],
     [{ action: 'update', id: randomUUID() }, '/items/1/changes', 'required'],
+    [{ action: 'complete', id: randomUUID() }, '/items/1/completed', 'required'],
     [{ action: 'complete', id: randomUUID(), completed: null }, '/items/1/completed', 'wrong_type'],
     [{ action: 'delete', id: randomUUID(), revision: 0 }, '/items/1/revision', 'too_small'],
     [{ action: 'archive', id: randomUUID() }, '/items/1/action', 'not_a_choice'],
@@ -188,10 +189,10 @@ t.test('a batch has a body limit of its own; a larger body returns 413', async t
 t.test('concurrent batches and single writes neither deadlock nor lose a write', async t => {
   const alice = await service.newUser()
   const tasks = await Promise.all(Array.from({ length: 10 }, () => alice.createTask({ title: 'T' })))
-  const complete = tasks.map(({ id }): Item => ({ action: 'complete', id, completed: true }))
+  const complete = (completed: boolean) => tasks.map(({ id }): Item => ({ action: 'complete', id, completed }))
   const responses = await Promise.all([
     ...Array.from({ length: 6 }, (_, index) =>
-      alice.send.batchTasks({ items: index % 2 === 0 ? complete : complete.toReversed() }),
+      alice.send.batchTasks({ items: index % 2 === 0 ? complete(true) : complete(false).toReversed() }),
     ),
     ...tasks.flatMap(({ id }) => Array.from({ length: 4 }, () => alice.send.setTaskCompletion(id))),
     alice.send.deleteTasks({ query: { completed: true } }),

@@ -150,7 +150,7 @@ t.test('a keyed batch whose response exceeds 256 KiB returns 409 with the limit,
     alice.send.batchTasks({ items: Array(count).fill(item) }, { header: { 'Idempotency-Key': 'key' } })
   t.match(await batch(30), {
     status: 409,
-    body: { code: 'quota_exceeded', detail: /at most 262144 bytes.*split the batch/ },
+    body: { code: 'quota_exceeded', detail: /at most 262144 bytes.*Split the batch/ },
   })
   t.same((await alice.listTasks()).data, [])
   t.equal((await batch(20)).status, 200, 'the key is free')
