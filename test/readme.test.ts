@@ -15,10 +15,10 @@ const hasCurl = await run('curl', ['--version']).then(
 /** Text without what differs from run to run. */
 const withoutTimes = (text: string) => text.replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>')
 const withoutRequestIds = (text: string) => text.replaceAll(/\/requests\/[0-9a-f-]{36}/g, '/requests/<id>')
-const withoutTokens = (text: string) => text.replaceAll(/"next":"[\w-]+"/g, '"next":"<token>"')
+const withoutTokens = (text: string) => text.replaceAll(/"next_sync_token":"[\w-]+"/g, '"next_sync_token":"<token>"')
 const comparable = (text: string) => withoutTokens(withoutRequestIds(withoutTimes(text.trim())))
 
-const tokenIn = (text: string) => /"next":"([\w-]+)"/.exec(text)?.[1]
+const tokenIn = (text: string) => /"next_sync_token":"([\w-]+)"/.exec(text)?.[1]
 
 for (const file of ['README.md', 'docs/clients.md']) {
   t.test(
