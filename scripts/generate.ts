@@ -31,10 +31,12 @@ function defaults(): string {
         const media = operation.requestBody?.content['application/json'] as { schema: Schema } | undefined
         const body = Object.entries((resolve(media?.schema).properties ?? {}) as Record<string, Schema>)
         const withDefault = body.filter(([, schema]) => resolve(schema).default !== undefined).map(([name]) => name)
-        return `    ${operation.operationId}: { query: ${union(query.map(({ name }) => name))}; body: ${union(withDefault)} };`
+        const names = union(query.map(({ name }) => name))
+        return `    ${operation.operationId}: { query: ${names}; body: ${union(withDefault)} };`
       }),
   )
-  return `/** Which query parameters and body fields of an operation have a default. */\nexport interface defaults {\n${lines.join('\n')}\n}\n`
+  const comment = '/** Which query parameters and body fields of an operation have a default. */'
+  return `${comment}\nexport interface defaults {\n${lines.join('\n')}\n}\n`
 }
 
 const union = (names: string[]) => names.map(name => JSON.stringify(name)).join(' | ') || 'never'
@@ -67,13 +69,13 @@ function nullable(_key: string, value: Schema | null): unknown {
 
 function envExample(): string {
   const entries = Object.entries(variables).map(
-    ([name, { default: fallback, description }]) => `${comment(description)}# ${name}=${fallback}\n`,
+    ([name, { default: fallback, description }]) => `${asComment(description)}# ${name}=${fallback}\n`,
   )
   return `# Copy to .env and change what you need. Every value here is the default.\n\n${entries.join('\n')}`
 }
 
 /** Lines of at most 120 characters. */
-const comment = (text: string) => text.replace(/(.{1,118})(?: |$)/g, '# $1\n')
+const asComment = (text: string) => text.replace(/(.{1,118})(?: |$)/g, '# $1\n')
 
 /** A Markdown file with the table between the comments of this name made anew. */
 async function withTable(file: string, name: string, head: string[], rows: string[][]): Promise<string> {

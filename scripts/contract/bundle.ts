@@ -16,7 +16,7 @@ const PROBLEMS = 'problems.yaml'
 export const readProblems = async (folder: URL): Promise<Record<string, ProblemKind>> =>
   parse(await readFile(new URL(PROBLEMS, folder), 'utf8'))
 
-/** The document as text. Each file is expanded first, because references in what is repeated have to be bundled, too. */
+/** The document as text. Files are expanded first: references in what is repeated have to be bundled, too. */
 export async function bundle(folder: URL): Promise<string> {
   const problems = await readProblems(folder)
   const { 'x-traits': traits } = parse(await readFile(new URL(ROOT, folder), 'utf8'))

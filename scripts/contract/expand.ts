@@ -1,6 +1,6 @@
 /**
- * What the hand-written files of the contract state once and the bundle repeats: the traits of operations and responses,
- * and the content of problems. Works on one parsed file at a time; the result is plain OpenAPI.
+ * What the hand-written files of the contract state once and the bundle repeats: the traits of operations and
+ * responses, and the content of problems. Works on one parsed file at a time; the result is plain OpenAPI.
  */
 
 interface Reference {

@@ -1,6 +1,6 @@
 /**
- * What the tests demand of responses beyond the contract. The contract lets responses grow; in this version, no field and
- * no code may appear that it does not declare, and strings keep the form and the limits that the server intends.
+ * What the tests demand of responses beyond the contract. The contract lets responses grow; in this version, no
+ * undeclared field or code may appear, and strings keep the form and the limits that the server intends.
  */
 import type { Schema } from '../../src/contract/load.ts'
 
@@ -45,7 +45,7 @@ export const strictHeaders: Record<string, Schema> = {
   'Accept-Patch': { pattern: '^[a-z+/, -]+$' },
 }
 
-/** A dereferenced response schema without room to grow: no undeclared fields, no undeclared values of open enumerations. */
+/** A dereferenced response schema without room to grow: no undeclared fields, and only known codes and kinds. */
 export function close(schema: Schema, name = ''): Schema {
   const { properties, items, oneOf, anyOf } = schema as Record<string, Schema[] & Record<string, Schema>>
   if (isOpenEnumeration(anyOf)) return anyOf[0] as Schema

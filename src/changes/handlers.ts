@@ -49,5 +49,6 @@ const unknownToken = () =>
 const expiredToken = () =>
   new Problem(
     'sync_token_expired',
-    'This token is too old, or the data have since been erased or restored from a backup. Start again without sync_token.',
+    'This token is too old, or the data have since been erased or restored from a backup. ' +
+      'Start again without sync_token.',
   )

@@ -15,7 +15,13 @@ th, td { padding: .3rem .6rem; border: 1px solid #8886; text-align: left; vertic
 const hash = createHash('sha256').update(STYLE).digest('base64')
 
 /** A page loads nothing but its own style. */
-const POLICY = `default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
+const POLICY = [
+  "default-src 'none'",
+  `style-src 'sha256-${hash}'`,
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
 
 /** The fragment of a heading, as on GitHub, so that links to it work in both places. */
 const slug = (text: string) =>

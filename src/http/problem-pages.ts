@@ -55,8 +55,11 @@ Every error response has a \`code\`. [API conventions](/guides/api-conventions#e
 
 | status | code | title | the client should |
 | --- | --- | --- | --- |
-${kinds.map(([code, { status, title, action }]) => `| ${status} | [\`${code}\`](${PATH}/${code}) | ${title} | ${action} |`).join('\n')}
+${kinds.map(row).join('\n')}
 `
+
+const row = ([code, { status, title, action }]: [string, Kind]) =>
+  `| ${status} | [\`${code}\`](${PATH}/${code}) | ${title} | ${action} |`
 
 function explain(code: string, { status, title, meaning, action, retry, example }: Kind): string {
   const { summary, ...occurrence } = example
