@@ -8,7 +8,7 @@ import { Problem, type ProblemCode } from '../../src/contract/problem.ts'
 const service = await startService()
 t.teardown(() => service[Symbol.asyncDispose]())
 const { origin } = service
-const file = new URL('../../openapi/openapi.yaml', import.meta.url)
+const file = new URL('../../openapi/openapi.gen.yaml', import.meta.url)
 
 t.test('/openapi.yaml returns the contract byte for byte', async t => {
   const response = await fetch(`${origin}/openapi.yaml`)
@@ -28,7 +28,7 @@ t.test('/openapi-3.0.yaml returns the same operations in OpenAPI 3.0', async t =
   const contract = parse(await readFile(file, 'utf8'))
   t.equal(old.openapi, '3.0.3')
   t.same(Object.keys(old.paths), Object.keys(contract.paths))
-  t.equal(old.components.schemas.Description.nullable, true)
+  t.equal(old.components.schemas.DescriptionInput.nullable, true)
 })
 
 t.test('/docs returns an interactive reference of the contract, and / redirects to it', async t => {

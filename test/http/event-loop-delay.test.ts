@@ -82,7 +82,7 @@ t.test('rejecting an invalid body takes about as long as reading it, with an ide
   }
 })
 
-t.test('rejecting a long header or query takes about as long as ignoring an unknown header', async t => {
+t.test('rejecting or replacing a long header or query takes about as long as ignoring an unknown header', async t => {
   const list = user.path('listTasks')
   const task = user.path('getTask', randomUUID())
   const length = header_bytes - 1000
@@ -96,7 +96,7 @@ t.test('rejecting a long header or query takes about as long as ignoring an unkn
     'a media type with many parameters': [406, list, { accept: `a/b${fill(';x=1')}` }],
     'many tags': [400, task, { 'if-none-match': `${fill('"a",')}x` }],
     'many separators': [400, task, { 'if-none-match': `"a"${fill(' ,')}x` }],
-    'a long id': [400, list, { 'x-request-id': fill('x') }],
+    'a long id': [404, task, { 'x-request-id': fill('x') }],
   }
   const padded: Call = ['GET', task, null, { 'x-padding': fill('x') }]
   for (const [what, [status, path, headers = {}]] of Object.entries(requests)) {

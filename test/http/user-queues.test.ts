@@ -78,7 +78,7 @@ t.test('sixty concurrent writes of one user all succeed', async t => {
   const { batchTasks, setTaskCompletion } = user.send
   const keys = [...Array(20).keys()]
   const answers = await Promise.all([
-    ...keys.map(() => batchTasks({ items: [{ action: 'complete', id, completed: true }] })),
+    ...keys.map(key => batchTasks({ items: [{ action: 'update', id, changes: { title: `Title ${key}` } }] })),
     ...keys.map(key => setTaskCompletion(id, undefined, { header: { 'idempotency-key': `${key}` } })),
     ...keys.map(() => setTaskCompletion(id)),
   ])
