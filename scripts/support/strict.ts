@@ -10,7 +10,7 @@ const RATE = '"(user|address)"'
 /** By the name of the field, in all responses. */
 const fields: Record<string, Schema> = {
   id: { pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' },
-  user_id: { pattern: '^[A-Za-z0-9._:@|~+-]+$', maxLength: 128 },
+  user_id: { pattern: '^\\.*[A-Za-z0-9_:@|~+-][A-Za-z0-9._:@|~+-]*$', maxLength: 128 },
   title: { pattern: '^[^\\x00]*$', maxLength: 255 },
   description: { pattern: '^[^\\x00]*$', maxLength: 10_000 },
   next_cursor: { ...BASE64URL, maxLength: 2_200 },
