@@ -37,6 +37,7 @@ export interface Operation {
 
 /** The parts of the contract's document that this service reads, besides the operations. */
 export interface Document {
+  info: { title: string }
   'x-limits': {
     body_bytes: number
     header_bytes: number

@@ -1,7 +1,7 @@
 /** HTML pages for people, from Markdown. */
 import { createHash } from 'node:crypto'
 import { Marked, type Tokens } from 'marked'
-import { type Serve, serve } from './fixed-response.ts'
+import { type Serve, serve } from './serve.ts'
 
 const STYLE = `
 :root { color-scheme: light dark; }

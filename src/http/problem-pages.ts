@@ -3,9 +3,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import Negotiator from 'negotiator'
 import { Problem } from '../contract/problem.ts'
 import { problems } from '../contract/problems.gen.ts'
-import { type Serve, serve } from './fixed-response.ts'
 import { refuseOtherMethods } from './methods.ts'
 import { servePage } from './page.ts'
+import { type Serve, serve, vary } from './serve.ts'
 
 const PATH = '/problems'
 
@@ -40,11 +40,10 @@ const MEDIA_TYPES = ['application/json', 'text/html']
 /** HTML for clients that prefer it, as browsers do, and otherwise JSON. */
 function negotiate(page: Serve, value: unknown) {
   const json = serve('application/json', JSON.stringify(value))
-  return (request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+  return (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const mediaType = new Negotiator(request.raw).mediaType(MEDIA_TYPES)
     if (mediaType === undefined) throw new Problem('not_acceptable', `This page is ${MEDIA_TYPES.join(' or ')}.`)
-    const vary = [reply.getHeader('vary'), 'Accept'].filter(name => name !== undefined)
-    reply.header('vary', vary.join(', '))
+    vary(reply, 'Accept')
     return mediaType === 'text/html' ? page(request, reply) : json(request, reply)
   }
 }

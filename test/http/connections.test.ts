@@ -73,12 +73,12 @@ t.test('serving the reference opens no files', { skip: process.platform !== 'lin
   await using service = await startService()
   const user = await service.newUser()
   using sockets = new DisposableStack()
-  for (const path of [BUNDLE, '/docs/static/./swagger-ui-bundle.js']) {
+  for (const path of [BUNDLE, '/docs/./reference.js']) {
     sockets.use(await openUnread(service.port)).write(request('GET', path).repeat(30))
   }
   await user.getLiveness()
   t.same(
-    openFiles().filter(file => file.includes('swagger-ui')),
+    openFiles().filter(file => file.includes('scalar')),
     [],
   )
 })

@@ -62,7 +62,7 @@ t.test('a connection that waits for the service is not closed', async t => {
 
 t.test('over the limit on unsent bytes the connections with the most unsent bytes are closed', async t => {
   const { metrics, closed, untilClosed } = createCounts()
-  await using service = await startService({ metrics, maxUnsentBytes: 8_000_000 })
+  await using service = await startService({ metrics, maxUnsentBytes: 24_000_000 })
   const { port, origin } = service
   const size = (await (await fetch(origin + BUNDLE)).arrayBuffer()).byteLength
   using sockets = new DisposableStack()

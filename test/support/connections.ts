@@ -5,7 +5,7 @@ import type { CloseReason } from '../../src/http/connections.ts'
 import type { Metrics } from '../../src/process/metrics.ts'
 
 /** The largest response that the service serves from memory. */
-export const BUNDLE = '/docs/static/swagger-ui-bundle.js'
+export const BUNDLE = '/docs/reference.js'
 
 /** A connection that is destroyed when it goes out of scope; the service may close it at any time before. */
 export type OpenSocket = Socket & Disposable
