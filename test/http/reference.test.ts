@@ -123,6 +123,7 @@ t.test('the reference sends a request with a bearer token', { skip }, async t =>
   const name = parameters.find(parameter => parameter.in === 'path')?.name
   await (await page.waitForSelector(`[role=dialog] tr[id="${name}"] td:nth-child(3)`))?.click()
   await page.keyboard.type(user)
+  t.same(await foreign(), [], 'before the request is sent')
   const answered = page.waitForResponse(response => response.url().startsWith(`${service.origin}/api/`))
   await page.keyboard.down('Control')
   await page.keyboard.press('Enter')
