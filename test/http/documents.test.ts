@@ -70,8 +70,24 @@ t.test('If-None-Match with the current ETag of a document or a file of the refer
     }
     const head = await fetch(url, { method: 'HEAD' })
     t.same([head.status, head.headers.get('etag')], [200, etag])
-    t.equal(head.headers.get('content-length'), `${Buffer.byteLength(text)}`)
+    const plain = await fetch(url, { method: 'HEAD', headers: { 'accept-encoding': 'identity' } })
+    t.equal(plain.headers.get('content-length'), `${Buffer.byteLength(text)}`)
   }
+})
+
+t.test('large documents are compressed for clients that accept it, with an ETag of their own', async t => {
+  const url = `${origin}/openapi.yaml`
+  const plain = await fetch(url, { headers: { 'accept-encoding': 'identity' } })
+  const compressed = await fetch(url, { headers: { 'accept-encoding': 'gzip' } })
+  t.equal(plain.headers.get('content-encoding'), null)
+  t.equal(compressed.headers.get('content-encoding'), 'gzip')
+  for (const { headers } of [plain, compressed]) t.equal(headers.get('vary'), 'Accept-Encoding')
+  const [all = 0, few = 0] = [plain, compressed].map(({ headers }) => Number(headers.get('content-length')))
+  t.ok(few * 3 < all, `${few} of ${all} bytes`)
+  t.equal(await compressed.text(), await plain.text())
+  t.not(compressed.headers.get('etag'), plain.headers.get('etag'))
+  const small = await fetch(`${origin}/docs`, { headers: { 'accept-encoding': 'gzip' } })
+  t.equal(small.headers.get('content-encoding'), null, 'small pages are not')
 })
 
 t.test('the files of the reference have their media types and its content security policy', async t => {
