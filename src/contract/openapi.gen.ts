@@ -257,6 +257,7 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description The name of a user, as in the `sub` of the token. */
         UserId: string;
         /**
          * @description A sort key and a direction.
@@ -374,7 +375,10 @@ export interface components {
             /** @description Opaque; send it as `cursor` to get the next page. Null on the last page. */
             next_cursor: string | null;
         };
-        /** Format: int32 */
+        /**
+         * Format: int32
+         * @description Number of seconds.
+         */
         RetryAfter: number;
         /**
          * Format: uuid
@@ -478,6 +482,7 @@ export interface components {
             /** @description One result per item, in the same order. */
             items: components["schemas"]["BatchItemResult"][];
         };
+        /** @description A list of entity tags (RFC 9110, 8.8.3), or `*`. */
         EntityTags: string;
         /** @description The new content of a task. Fields of later versions are optional and keep their value if absent. */
         TaskReplace: {
@@ -948,6 +953,7 @@ export interface operations {
             };
             cookie?: never;
         };
+        /** @description The task to create. Only `title` is required. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["TaskCreate"];
@@ -1062,6 +1068,7 @@ export interface operations {
             };
             cookie?: never;
         };
+        /** @description The writes, in order. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["Batch"];
@@ -1187,6 +1194,7 @@ export interface operations {
             };
             cookie?: never;
         };
+        /** @description All fields of the task. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["TaskReplace"];
@@ -1321,6 +1329,7 @@ export interface operations {
             };
             cookie?: never;
         };
+        /** @description The fields to change. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["TaskUpdate"];
@@ -1393,6 +1402,7 @@ export interface operations {
             };
             cookie?: never;
         };
+        /** @description The completion to set. Without a body, the completion toggles. */
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["TaskCompletion"];

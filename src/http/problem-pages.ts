@@ -52,13 +52,12 @@ const list = (kinds: [string, Kind][]) => `# Problems
 
 Every error response has a \`code\`. [API conventions](/guides/api-conventions#errors) describes the other members.
 
-| status | code | title | the client should |
-| --- | --- | --- | --- |
+| status | code | what to do |
+| --- | --- | --- |
 ${kinds.map(row).join('\n')}
 `
 
-const row = ([code, { status, title, action }]: [string, Kind]) =>
-  `| ${status} | [\`${code}\`](${PATH}/${code}) | ${title} | ${action} |`
+const row = ([code, { status, action }]: [string, Kind]) => `| ${status} | [\`${code}\`](${PATH}/${code}) | ${action} |`
 
 function explain(code: string, { status, title, meaning, action, retry, example }: Kind): string {
   const { summary, ...occurrence } = example

@@ -28,7 +28,7 @@ const OPTIONS = {
   documentDownloadType: 'none',
   theme: 'none',
   defaultHttpClient: { targetKey: 'shell', clientKey: 'curl' },
-  customCss: 'a[href*="scalar.com"], .ascii-art { display: none !important }',
+  customCss: 'a[href*="scalar.com"], .ascii-art, .scalar-reference-intro-clients { display: none !important }',
 }
 
 /** The page; `base` is the relative URL of the folder that the script is in. */

@@ -26,7 +26,7 @@ const FOREIGN = String.raw`(() => {
   const fields = shown.filter(one => one.matches('input, textarea, select'))
   const icons = [...document.querySelectorAll('link[rel~="icon"]')].map(({ href }) => href)
   return [
-    ...(texts.match(/.*\b(scalar|swagger|smartbear|redoc|powered by|ask ai|mcp|api client by)\b.*/gi) ?? []),
+    ...(texts.match(/.*\b(scalar|swagger|smartbear|redoc|powered by|ask ai|mcp|api client by|client libraries)\b.*/gi) ?? []),
     ...shown.filter(isForeignLink).map(one => one.getAttribute('href')),
     ...shown.filter(one => one.matches('img, .ascii-art')).map(one => one.outerHTML),
     ...fields.filter(one => one.type === 'url' || /url|definition/i.test(label(one))).map(one => one.outerHTML),
