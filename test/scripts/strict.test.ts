@@ -21,7 +21,9 @@ t.test('an undeclared field, code, status or header, or a value in another form,
   t.match(check(withBody(task, { title: 'T'.repeat(256) })), [/title must NOT have more than 255/])
   t.match(check({ ...task, status: 418 }), [/418 is not declared/])
   t.match(check({ ...task, headers: new Headers([...task.headers, ['x-more', '1']]) }), [/x-more is not declared/])
-  t.match(check({ ...task, headers: new Headers([...task.headers, ['etag', '"x"']]) }), [/header ETag .*must match pattern/])
+  t.match(check({ ...task, headers: new Headers([...task.headers, ['etag', '"x"']]) }), [
+    /header ETag .*must match pattern/,
+  ])
 
   const missing = alice.path('getTask', '01a19b7c-a680-7bde-9be2-8c463465bc89')
   const response = await fetch(service.origin + missing)
