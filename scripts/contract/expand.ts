@@ -58,7 +58,7 @@ function expandOperation(operation: Node, common: Common): void {
   const traits = [EVERY, ...names].map(name => traitOf(name, common))
   const parameters = [...((operation.parameters ?? []) as Node[]), ...traits.flatMap(trait => trait.parameters ?? [])]
   if (parameters.length > 0) operation.parameters = parameters
-  const own = (operation.responses ?? {}) as Record<string, Node>
+  const own = operation.responses as Record<string, Node>
   for (const response of Object.values(own)) expandResponse(response, names, common)
   operation.responses = Object.assign({}, ...traits.map(trait => trait.responses), own)
 }

@@ -69,8 +69,6 @@ function sentence(error: ErrorObject): Pick<ValidationError, 'code' | 'detail'> 
       return { code: 'too_large', detail: `must be at most ${params.limit}` }
     case WELL_FORMED.keyword:
       return { code: 'malformed_text', detail: 'must be well-formed Unicode: a surrogate lacks its other half' }
-    case 'const':
-      return { code: 'not_a_choice', detail: `must be ${params.allowedValue}` }
     case 'enum':
       return { code: 'not_a_choice', detail: `must be one of ${params.allowedValues.join(', ')}` }
     default:

@@ -24,7 +24,7 @@ export async function registerGuides(app: FastifyInstance): Promise<void> {
 
 function resolve(href: string): string | undefined {
   if (/^(https?:|#|\/)/.test(href)) return href
-  const [file = '', fragment] = href.split('#')
+  const [file, fragment] = href.split('#') as [string, string?]
   const target = served[file]
   return target !== undefined && fragment !== undefined ? `${target}#${fragment}` : target
 }

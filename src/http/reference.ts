@@ -67,11 +67,14 @@ export function loadScript(): Promise<Serve> {
 }
 
 /**
- * Scalar's browser bundle. Its package holds the bundle as a string in a module; importing that would take about
- * half a second and 60 MB of memory.
+ * Scalar's browser bundle, from its package, which holds the bundle as a string in a module. Importing the module would
+ * take about half a second and 60 MB of memory.
  */
-async function readBundle(): Promise<string> {
-  const module = await readFile(new URL(import.meta.resolve('@scalar/fastify-api-reference')), 'utf8')
+const readBundle = async () =>
+  extractBundle(await readFile(new URL(import.meta.resolve('@scalar/fastify-api-reference')), 'utf8'))
+
+/** @throws if the module does not hold the bundle where this version of Scalar has it */
+export function extractBundle(module: string): string {
   const literal = /^var standalone_default = (".*");$/m.exec(module)?.[1]
   if (literal === undefined) throw new Error('@scalar/fastify-api-reference does not contain its bundle as expected')
   // JSON does not allow the control characters that JavaScript does.

@@ -4,6 +4,7 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { startService } from '../../scripts/support/service.ts'
 import { Problem, type ProblemCode } from '../../src/contract/problem.ts'
+import { extractBundle } from '../../src/http/reference.ts'
 
 const service = await startService()
 t.teardown(() => service[Symbol.asyncDispose]())
@@ -73,6 +74,10 @@ t.test('If-None-Match with the current ETag of a document or a file of the refer
     const plain = await fetch(url, { method: 'HEAD', headers: { 'accept-encoding': 'identity' } })
     t.equal(plain.headers.get('content-length'), `${Buffer.byteLength(text)}`)
   }
+})
+
+t.test('a package of the reference that is built differently is an error at start', async t => {
+  t.throws(() => extractBundle('var other = "script";'), { message: /does not contain its bundle/ })
 })
 
 t.test('large documents are compressed for clients that accept it, with an ETag of their own', async t => {

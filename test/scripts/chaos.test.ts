@@ -31,6 +31,15 @@ const read = (start: number, end: number, title: string | null) =>
   operation(start, end, { kind: 'read' }, title === null ? { status: 404 } : { status: 200, content: content(title) })
 const remove = (start: number, end: number, outcome: Outcome | typeof unknown = { status: 204 }) =>
   operation(start, end, { kind: 'delete' }, outcome)
+/** Sets the completion of the task with the title `a`. */
+const complete = (start: number, end: number, completed: boolean, returned = completed) =>
+  operation(
+    start,
+    end,
+    { kind: 'complete', completed },
+    { status: 200, content: { ...content('a'), completed: returned } },
+  )
+
 const toggle = (start: number, end: number, completed: boolean) =>
   operation(start, end, { kind: 'toggle' }, { status: 200, content: { ...content('a'), completed } })
 const retitle = (start: number, end: number, title: string) =>
@@ -98,6 +107,7 @@ t.test('the checker accepts histories that have an explanation', async t => {
       create(4, 5, 'b', { status: 409 }),
       remove(6, 7, { status: 404 }),
     ],
+    'completing twice': [create(0, 1, 'a'), complete(2, 9, true), complete(2, 9, true)],
     'concurrent toggles': [create(0, 1, 'a'), toggle(2, 9, true), toggle(2, 9, false), read(10, 11, 'a')],
     retitled: [create(0, 1, 'a'), retitle(2, 3, 'b'), read(4, 5, 'b')],
     'deleted and restored': [
@@ -144,6 +154,7 @@ t.test('the checker rejects histories that have no explanation', async t => {
       read(3, 4, 'b'),
       read(5, 6, 'a'),
     ],
+    'a completion that has no effect': [create(0, 1, 'a'), complete(2, 3, true, false)],
     'a lost toggle': [create(0, 1, 'a'), toggle(2, 9, true), toggle(2, 9, true)],
     'an id that was taken twice': [create(0, 1, 'a'), create(2, 3, 'b')],
     'a deleted task that is read again': [create(0, 1, 'a'), remove(2, 3), read(4, 5, 'a')],
