@@ -14,6 +14,7 @@ import { startCluster } from './support/cluster.ts'
 import { temporaryFolder } from './support/folder.ts'
 import { startHealthyProcess } from './support/process.ts'
 import { abortOnSignals, exitCode } from './support/signals.ts'
+import { closeResponses } from './support/strict.ts'
 
 const SCHEMATHESIS = 'schemathesis==4.32.5'
 
@@ -59,20 +60,6 @@ async function guarded(): Promise<Access> {
   }
 }
 
-type Part = Record<string, unknown>
-
-/** The contract with closed responses: in this version, undeclared statuses and fields are findings. */
-function withoutRoomToGrow(document: Part & { components: { schemas: Record<string, Part> } }): Part {
-  const closed = JSON.stringify(document, (name, value) => (name === 'responses' ? withoutDefault(value) : value))
-  const copy: typeof document = JSON.parse(closed)
-  for (const schema of Object.values(copy.components.schemas)) {
-    if (schema.properties !== undefined) schema.additionalProperties = false
-  }
-  return copy
-}
-
-const withoutDefault = ({ default: _, ...responses }: Part) => responses
-
 /** Runs Schemathesis against a server on `database`; returns whether it found nothing. */
 async function conforms(name: string, database: Record<string, string>, access: Access): Promise<boolean> {
   console.log(`\nSchemathesis on ${name}`)
@@ -80,7 +67,8 @@ async function conforms(name: string, database: Record<string, string>, access: 
   const config = join(folder.path, 'schemathesis.toml')
   await writeFile(config, `${await readFile(join(root, 'schemathesis.toml'), 'utf8')}\n${access.settings}`)
   const contract = join(folder.path, 'openapi.yaml')
-  const document = withoutRoomToGrow(parse(await readFile(join(root, 'openapi/openapi.gen.yaml'), 'utf8')))
+  // In this version, undeclared statuses, fields and codes, and strings of another form, are findings.
+  const document = closeResponses(parse(await readFile(join(root, 'openapi/openapi.gen.yaml'), 'utf8')))
   await writeFile(contract, stringify(access.secured ? document : { ...document, security: [] }))
   // An empty variable means its default.
   await using server = await startHealthyProcess({ MAX_EVENT_LOOP_DELAY: '', ...database, ...access.env })

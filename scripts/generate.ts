@@ -55,12 +55,16 @@ async function problems(): Promise<string> {
 
 /** For toolchains that do not read 3.1. */
 function openapi30(): string {
-  const converted = new Converter(JSON.parse(JSON.stringify(contract), nullable)).convert()
+  const converted = new Converter(JSON.parse(JSON.stringify(contract), toOpenapi30)).convert()
   return `# ${GENERATED}\n${toYaml(converted)}`
 }
 
-/** `oneOf: [X, null]`, which the converter leaves as it is, in the words of OpenAPI 3.0. */
-function nullable(_key: string, value: Schema | null): unknown {
+/** What the converter leaves as it is, in the words of OpenAPI 3.0: a description beside `$ref`, and `oneOf: [X, null]`. */
+function toOpenapi30(_key: string, value: Schema | null): unknown {
+  if (value?.$ref !== undefined && value.description !== undefined) {
+    const { $ref, ...rest } = value
+    return { ...rest, allOf: [{ $ref }] }
+  }
   const [only, none, ...others] = (value?.oneOf ?? []) as Schema[]
   if (none?.type !== 'null' || others.length > 0) return value
   const { oneOf: _, ...rest } = value as Schema
@@ -117,7 +121,7 @@ await put('src/contract/openapi.gen.ts', await types())
 await put('src/contract/problems.gen.ts', await problems())
 await put('.env.example', envExample())
 await put('README.md', await withTable('README.md', 'configuration', ['variable', 'default', 'meaning'], configuration))
-const codesHead = ['status', 'code', 'may succeed later', 'the client should']
+const codesHead = ['status', 'code', 'retry as is', 'what to do']
 await put('docs/api-conventions.md', await withTable('docs/api-conventions.md', 'problems', codesHead, codes))
 // Starts the service, which reads the files above.
 const { queriesPage } = await import('./queries.ts')

@@ -8,7 +8,7 @@ import { dirname } from 'node:path'
 import { parse } from 'yaml'
 import { describe } from './release/changes.ts'
 import { bundle, compareWithRelease, releasedBundle } from './release/compare.ts'
-import { isInitial, raise, steps, withRelease, withVersion } from './release/version.ts'
+import { raise, steps, withRelease, withVersion } from './release/version.ts'
 
 const step = steps.find(name => name === process.argv[2]) ?? refuse(`Use one of these steps: ${steps.join(', ')}.`)
 const read = (file: string) => readFile(file, 'utf8')
@@ -33,8 +33,6 @@ const changelog =
 if (comparison !== undefined) {
   const { changes, needed } = comparison
   for (const line of describe(changes)) console.log(line)
-  if (changes.some(({ level }) => level === 'ERR') && isInitial(previous))
-    console.log(`The changes can break clients. While the version is ${previous}, below 1.0.0, minor is enough.`)
   if (steps.indexOf(step) < steps.indexOf(needed))
     refuse(`The changes since ${previous} need a ${needed} release (${raise(previous, needed)}) at least.`)
 }

@@ -65,7 +65,10 @@ function expandOperation(operation: Node, common: Common): void {
 
 /** Adds the headers of the traits and the content of the problems, unless the response is defined elsewhere. */
 function expandResponse(response: Node, inherited: string[], common: Common): void {
-  if (response.$ref !== undefined) return
+  if (response.$ref !== undefined) {
+    if ('x-traits' in response || 'x-problems' in response) throw new Error(`${response.$ref} has its own traits`)
+    return
+  }
   const names = [EVERY, ...inherited, ...(take<string[]>(response, 'x-traits') ?? [])]
   response.headers = Object.assign({}, ...names.map(name => traitOf(name, common).headers), response.headers)
   const problems = take<(string | ({ code: string } & Node))[]>(response, 'x-problems')
@@ -89,7 +92,10 @@ function problemExample(code: string, occurrence: Node, { problems }: Common): N
 }
 
 function expandEnum(schema: Node, { problems }: Common): void {
-  if (take(schema, 'x-enum-from') !== undefined) schema.enum = Object.keys(problems)
+  const source = take<string>(schema, 'x-enum-from')
+  if (source === undefined) return
+  if (source !== 'problems') throw new Error(`x-enum-from: ${source} is not known`)
+  schema.enum = Object.keys(problems)
 }
 
 function traitOf(name: string, { traits }: Common): Trait {

@@ -1,6 +1,16 @@
 /** What the differences between two contracts mean for clients, and which version they need. */
 import type { Finding } from '../support/oasdiff.ts'
-import { isInitial, type Step } from './version.ts'
+import type { Step } from './version.ts'
+
+/** What oasdiff considers harmless or suspicious but breaks clients of this contract, and why. */
+const breaking: [id: RegExp, reason: string][] = [
+  // oasdiff cannot tell a tighter pattern from a looser one.
+  [/^request-.*pattern-changed$/, 'the new pattern may reject what the old one accepts'],
+  [/^request-(parameter|property)-removed$/, 'unknown input is rejected'],
+  [/^request-.*default-value-changed$/, 'a request without the value changes its meaning'],
+  [/^response-.*-removed$|^optional-response-.*-removed$/, 'nothing is removed within a major version'],
+  [/^api-operation-id-removed$/, 'generated clients name their methods by it'],
+]
 
 /**
  * Differences that do not break clients although oasdiff says or suspects so: its text of the difference, and the
@@ -36,6 +46,20 @@ export function judge(findings: Finding[], released: unknown, accepted = excepti
   return [...changes.values()].sort((a, b) => order.indexOf(a.level) - order.indexOf(b.level))
 }
 
+type Limits = Record<string, number>
+
+/** The limits on requests that are new or lower: oasdiff does not look at extensions. */
+export function judgeLimits(released: { 'x-limits': Limits }, current: { 'x-limits': Limits }): Change[] {
+  const before = released['x-limits']
+  return Object.entries(current['x-limits']).flatMap(([name, now]) => {
+    const limit = before[name]
+    if (limit !== undefined && limit <= now) return []
+    const text =
+      limit === undefined ? `added the limit \`${name}\`` : `lowered the limit \`${name}\` from ${limit} to ${now}`
+    return [{ level: 'ERR', text, reason: undefined, places: new Set(['contract']) }]
+  })
+}
+
 type Judgement = [level: Change['level'], reason?: string]
 
 function judgeOne(
@@ -50,8 +74,8 @@ function judgeOne(
   const isAllowed = lists.get(name)?.every(list => list.some(schema => allows(schema, value)))
   if (id === 'response-property-enum-value-added' && isAllowed)
     return ['INFO', 'the released contract allows other strings here']
-  // oasdiff cannot tell a tighter pattern from a looser one, so it only warns.
-  if (/^request-.*pattern-changed$/.test(id)) return ['ERR', 'the new pattern may reject what the old one accepts']
+  const why = breaking.find(([pattern]) => pattern.test(id))?.[1]
+  if (why !== undefined) return ['ERR', why]
   return [level === 3 ? 'ERR' : level === 2 ? 'WARN' : 'INFO']
 }
 
@@ -86,10 +110,10 @@ const allows = (schema: Schema, value: string) =>
   value.length <= (schema.maxLength ?? Number.POSITIVE_INFINITY) &&
   new RegExp(schema.pattern ?? '', 'u').test(value)
 
-/** The smallest step that SemVer allows. Below 1.0.0 it has no major step for a breaking change; a minor one does. */
-export function neededStep(changes: Change[], released: string): Step {
+/** The smallest step that the contract promises. Unlike SemVer, it promises the same below 1.0.0. */
+export function neededStep(changes: Change[]): Step {
   if (changes.length === 0) return 'patch'
-  return changes.some(({ level }) => level === 'ERR') && !isInitial(released) ? 'major' : 'minor'
+  return changes.some(({ level }) => level === 'ERR') ? 'major' : 'minor'
 }
 
 /** One line for each change. */

@@ -22,8 +22,6 @@ function compareVersions(a: string, b: string): number {
   return x[0] - y[0] || x[1] - y[1] || x[2] - y[2]
 }
 
-export const isInitial = (version: string) => numbers(version)[0] === 0
-
 /** What is wrong with the contract's version. The released version is right until the next release raises it. */
 export function versionError(released: string, current: string, needed: Step): string | undefined {
   const order = compareVersions(current, released)

@@ -53,8 +53,9 @@ export async function collectStatements({ newUser, database }: Service): Promise
         await user.deleteTask((await newTask()).id)
       }
       for (const filter of [{}, { completed: true }, { deleted: true }, { completed: true, deleted: true }]) {
-        for (const sort of sorts()) {
-          const query = { limit: 1, sort, ...filter }
+        // The trash has a single order.
+        for (const order of 'deleted' in filter ? [{}] : sorts().map(sort => ({ sort }))) {
+          const query = { limit: 1, ...order, ...filter }
           const { next_cursor } = await user.listTasks({ query })
           await user.listTasks({ query: { ...query, cursor: next_cursor as string } })
         }

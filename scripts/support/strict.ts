@@ -1,67 +1,95 @@
 /**
  * What the tests demand of responses beyond the contract. The contract lets responses grow; in this version, no
- * undeclared field or code may appear, and strings keep the form and the limits that the server intends.
+ * undeclared status, field or code may appear, and strings keep the form and the limits that the server intends.
  */
 import type { Schema } from '../../src/contract/load.ts'
 
-const BASE64URL = { pattern: '^[A-Za-z0-9_-]+$' }
+const BASE64URL = '^[A-Za-z0-9_-]+$'
+const UUID = { pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' }
+const TIME = { pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d{3}Z$' }
 const RATE = '"(user|address)"'
 
-/** By the name of the field, in all responses. */
-const fields: Record<string, Schema> = {
-  id: { pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' },
-  user_id: { pattern: '^\\.*[A-Za-z0-9_:@|~+-][A-Za-z0-9._:@|~+-]*$', maxLength: 128 },
-  title: { pattern: '^[^\\x00]*$', maxLength: 255 },
-  description: { pattern: '^[^\\x00]*$', maxLength: 10_000 },
-  next_cursor: { ...BASE64URL, maxLength: 2_200 },
-  next_sync_token: { ...BASE64URL, minLength: 30, maxLength: 128 },
-  data: { maxItems: 500 },
-  items: { maxItems: 100 },
-  errors: { maxItems: 100 },
-  deleted: { maximum: 5_000 },
-  index: { maximum: 99 },
-  type: { pattern: '^/problems/[a-z_]+$' },
-  instance: { pattern: '^/requests/[!-~]+$', maxLength: 512 },
-  detail: { pattern: '^[^\\x00]*$', maxLength: 500 },
-  pointer: { pattern: '^(/[^\\x00]*)?$', maxLength: 256 },
-  name: { pattern: '^[^\\x00]*$', maxLength: 256 },
+/** A string without NUL. */
+const text = (maxLength: number) => ({ pattern: '^[^\\x00]*$', maxLength })
+
+/** By schema, or by schema and field. */
+const rules: Record<string, Schema> = {
+  TaskId: UUID,
+  Timestamp: TIME,
+  NullableTimestamp: TIME,
+  'Task.user_id': { pattern: '^\\.*[A-Za-z0-9_:@|~+-][A-Za-z0-9._:@|~+-]*$', maxLength: 128 },
+  'Task.title': text(255),
+  'Task.description': text(10_000),
+  'TaskPage.data': { maxItems: 500 },
+  'TaskPage.next_cursor': { pattern: BASE64URL, maxLength: 2_200 },
+  'TaskDeletion.deleted_count': { maximum: 5_000 },
+  'TaskBatchResult.items': { maxItems: 100 },
+  'UserErasure.deleted_task_count': { maximum: 5_000 },
+  'ChangePage.data': { maxItems: 500 },
+  'ChangePage.next_sync_token': { pattern: BASE64URL, minLength: 30, maxLength: 128 },
+  'Change.id': UUID,
+  'Problem.type': { pattern: '^/problems/[a-z_]+$', maxLength: 64 },
+  'Problem.title': text(100),
+  'Problem.detail': text(500),
+  'Problem.instance': { pattern: '^/requests/[!-~]+$', maxLength: 512 },
+  'Problem.index': { maximum: 99 },
+  'Problem.errors': { maxItems: 100 },
+  'ValidationError.pointer': { pattern: '^(/[^\\x00]*)?$', maxLength: 256 },
+  'ValidationError.name': text(256),
+  'ValidationError.detail': text(500),
 }
 
-const formats: Record<string, Schema> = {
-  'date-time': { pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d{3}Z$' },
-}
-
-/** By the name of the header. */
-export const strictHeaders: Record<string, Schema> = {
+const headers: Record<string, Schema> = {
   'X-Request-Id': { pattern: '^[!-~]{1,128}$' },
   ETag: { pattern: '^"[1-9][0-9]*"$', maxLength: 18 },
   Link: { pattern: '^</api/[^<>]+>; rel="next"$', maxLength: 4_096 },
   Location: { pattern: '^/api/[^/]+/tasks/[0-9a-f-]{36}$', maxLength: 512 },
-  'Retry-After': { maximum: 3_600 },
-  'RateLimit-Policy': { pattern: `^${RATE};q=[0-9]+;w=[0-9]+$` },
-  RateLimit: { pattern: `^${RATE};r=[0-9]+;t=[0-9]+$` },
-  'WWW-Authenticate': { pattern: '^Bearer( error="invalid_token")?$' },
-  Accept: { pattern: '^[a-z+/, -]+$' },
-  'Accept-Patch': { pattern: '^[a-z+/, -]+$' },
+  'RateLimit-Policy': { pattern: `^${RATE};q=[0-9]+;w=[0-9]+$`, maxLength: 64 },
+  RateLimit: { pattern: `^${RATE};r=[0-9]+;t=[0-9]+$`, maxLength: 64 },
+  'WWW-Authenticate': { pattern: '^Bearer( error="invalid_token")?$', maxLength: 64 },
+  Accept: { pattern: '^[a-z+/, -]+$', maxLength: 128 },
+  'Accept-Patch': { pattern: '^[a-z+/, -]+$', maxLength: 128 },
 }
 
-/** A dereferenced response schema without room to grow: no undeclared fields, and only known codes and kinds. */
-export function close(schema: Schema, name = ''): Schema {
-  const { properties, items, oneOf, anyOf } = schema as Record<string, Schema[] & Record<string, Schema>>
-  if (isOpenEnumeration(anyOf)) return anyOf[0] as Schema
-  return {
-    ...schema,
-    ...fields[name],
-    ...formats[schema.format as string],
-    ...(properties !== undefined && {
-      additionalProperties: false,
-      properties: Object.fromEntries(Object.entries(properties).map(([name, value]) => [name, close(value, name)])),
-    }),
-    ...(items !== undefined && { items: close(items) }),
-    ...(oneOf !== undefined && { oneOf: oneOf.map(one => close(one)) }),
+type Part = Record<string, unknown>
+export type Contract = Part & { components: { schemas: Record<string, Schema> } }
+
+/** A copy of the contract whose responses leave no room to grow. @throws if a rule is about nothing */
+export function closeResponses(contract: Contract): Contract {
+  const unused = new Set([...Object.keys(rules), ...Object.keys(headers)])
+
+  function closeHeaders(declared: Record<string, { schema?: Schema }>) {
+    for (const [name, { schema }] of Object.entries(declared)) {
+      if (schema === undefined || schema.$ref !== undefined || headers[name] === undefined) continue
+      Object.assign(schema, headers[name])
+      unused.delete(name)
+    }
   }
-}
 
-/** Known values, or any other string. */
-const isOpenEnumeration = (anyOf: Schema[] | undefined): anyOf is Schema[] =>
-  anyOf?.length === 2 && anyOf[0]?.enum !== undefined && anyOf[1]?.type === 'string'
+  function close(schema: Schema, name: string): Schema {
+    const anyOf = schema.anyOf as Schema[] | undefined
+    // Known values, or any other string.
+    if (anyOf?.[1]?.type === 'string') return anyOf[0] as Schema
+    unused.delete(name)
+    // JSON Schema allows other keywords beside $ref, and both apply.
+    return { ...schema, ...rules[name] }
+  }
+
+  const copy: Contract = JSON.parse(JSON.stringify(contract), (name, value) => {
+    if (name === 'responses') delete value.default
+    if (name === 'headers') closeHeaders(value)
+    return value
+  })
+  const { schemas } = copy.components
+  for (const [name, schema] of Object.entries(schemas)) {
+    const { properties } = schema as { properties?: Record<string, Schema> }
+    // Schemas of requests are closed already.
+    if (schema.additionalProperties === false) continue
+    schemas[name] = close(schema, name)
+    if (properties === undefined) continue
+    const closed = Object.entries(properties).map(([field, value]) => [field, close(value, `${name}.${field}`)])
+    Object.assign(schemas[name], { additionalProperties: false, properties: Object.fromEntries(closed) })
+  }
+  if (unused.size > 0) throw new Error(`rules about nothing: ${[...unused].join(', ')}`)
+  return copy
+}

@@ -27,7 +27,7 @@ export interface AuthConfig {
 /**
  * Returns the user of an Authorization header, the `sub` of its token; synchronously if the token is remembered.
  * @param admitUnknown called before verifying a token that was never found valid or has expired; throws to refuse it
- * @throws Problem `unauthenticated` (401), or `keys_unavailable` (503) if there are no keys that can be trusted
+ * @throws Problem `unauthenticated` (401), or `issuer_unavailable` (503) if there are no keys that can be trusted
  */
 export type Authenticate = (authorization: string | undefined, admitUnknown?: () => void) => string | Promise<string>
 

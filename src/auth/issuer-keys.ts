@@ -35,7 +35,7 @@ export interface IssuerKeysOptions {
 }
 
 export interface IssuerKeys {
-  /** Finds the key of a token. @throws Problem `keys_unavailable` if there are no keys that can be trusted */
+  /** Finds the key of a token. @throws Problem `issuer_unavailable` if there are no keys that can be trusted */
   find: JWTVerifyGetKey
   /** How many more milliseconds a token that was verified with the present keys may be trusted. */
   trustedFor(): number
@@ -121,7 +121,7 @@ export function createIssuerKeys({
     if (keys === undefined) await refresh('age')
     else if (now() - fetchedAt > refreshAfter) void refresh('age')
     if (keys !== undefined) return keys
-    throw new Problem('keys_unavailable', "The token issuer's keys are unavailable. Try again later.")
+    throw new Problem('issuer_unavailable', "The token issuer's keys are unavailable. Try again later.")
   }
 
   // Fetched now, so that an unavailable issuer is logged at start instead of with the first request.

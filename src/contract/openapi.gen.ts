@@ -48,8 +48,8 @@ export interface paths {
         put?: never;
         /**
          * Run several writes in one transaction
-         * @description Executes up to 100 writes in order, either all or none. Each item works like the operation of its name and sees the
-         *     effects of the items before it. If an item fails, nothing is changed: the response is that item's problem, with its
+         * @description Executes up to 100 writes in order, either all or none. An item works like createTask, updateTask, setTaskCompletion
+         *     with a body, or deleteTask, and sees the effects of the items before it. If an item fails, nothing is changed: the response is that item's problem, with its
          *     `index`.
          *
          *     One `Idempotency-Key` covers the whole batch. The response may then have at most 256 KiB (otherwise 409
@@ -82,8 +82,8 @@ export interface paths {
         get: operations["getTask"];
         /**
          * Replace a task
-         * @description Sets all fields of the body. `title`, `description` and `completed` are required, so that nothing is erased by
-         *     omission. A field that a later version of this contract adds is optional and keeps its value if it is absent: a
+         * @description Sets the fields in the body. `title`, `description` and `completed` are required, so that an omission is an error. A
+         *     field that a later version of this contract adds is optional and keeps its value if it is absent: a
          *     client can never erase a field that it does not know. If nothing changes, `revision` and timestamps stay the same.
          */
         put: operations["replaceTask"];
@@ -98,8 +98,8 @@ export interface paths {
         head?: never;
         /**
          * Update a task
-         * @description Applies a JSON merge patch (RFC 7396), sent as such or as plain JSON: an absent field keeps its value, `null` clears
-         *     it. If nothing changes, `revision` and timestamps stay the same.
+         * @description Applies a JSON merge patch (RFC 7396), sent as such or as plain JSON: an absent field keeps its value, and
+         *     `description: null` clears the description. If nothing changes, `revision` and timestamps stay the same.
          */
         patch: operations["updateTask"];
         trace?: never;
@@ -204,7 +204,8 @@ export interface paths {
          * @description Deletes everything that is stored for the user, permanently: tasks, the trash, idempotency keys and counters. One
          *     request deletes at most 5,000 tasks and 5,000 keys: repeat it while `has_more` is true. Nothing can be restored.
          *     Sync tokens from before get 410, so that other clients of the user start again. The user may create tasks again at
-         *     any time.
+         *     any time. Repeating the request erases what has been created in between, so the operation accepts no
+         *     `Idempotency-Key`.
          */
         delete: operations["eraseUser"];
         options?: never;
@@ -261,7 +262,6 @@ export interface components {
         UserId: string;
         /**
          * @description A sort key and a direction.
-         * @default created_at.desc
          * @enum {string}
          */
         TaskSort: "created_at.desc" | "created_at.asc" | "updated_at.desc" | "updated_at.asc" | "title.asc" | "title.desc";
@@ -269,7 +269,12 @@ export interface components {
          * @description The kinds of problem that this version of the contract knows. Codes are never renamed.
          * @enum {string}
          */
-        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "id_in_trash" | "quota_exceeded" | "idempotency_key_in_use" | "sync_token_expired" | "precondition_failed" | "content_too_large" | "unsupported_media_type" | "misdirected_request" | "idempotency_key_reused" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "overloaded" | "stopping" | "keys_unavailable";
+        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "id_in_trash" | "quota_exceeded" | "idempotency_key_in_use" | "sync_token_expired" | "precondition_failed" | "content_too_large" | "unsupported_media_type" | "misdirected_request" | "idempotency_key_reused" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "overloaded" | "shutting_down" | "issuer_unavailable";
+        /**
+         * @description The parts of a request that this version of the contract knows.
+         * @enum {string}
+         */
+        RequestPart: "path" | "query" | "header" | "body";
         /**
          * @description The rules that this version of the contract knows.
          * @enum {string}
@@ -277,11 +282,8 @@ export interface components {
         ValidationErrorCode: "required" | "unknown" | "repeated" | "wrong_type" | "too_short" | "too_long" | "too_small" | "too_large" | "not_a_choice" | "wrong_format" | "malformed_text" | "unexpected_body";
         /** @description One part of the request that is not valid. */
         ValidationError: {
-            /**
-             * @description The part of the request.
-             * @enum {string}
-             */
-            in: "path" | "query" | "header" | "body";
+            /** @description The part of the request. */
+            in: string | components["schemas"]["RequestPart"];
             /** @description The place in the body, as a JSON pointer (RFC 6901; at most 256 characters). Only with `body`. */
             pointer?: string;
             /** @description The name of the parameter (at most 256 characters). Only with `path`, `query` and `header`. */
@@ -332,17 +334,17 @@ export interface components {
         TaskId: string;
         /**
          * Format: date-time
-         * @description RFC 3339, in UTC, with at least milliseconds; or null.
+         * @description RFC 3339, in UTC with `Z` and at least three digits of fractional seconds; or null.
          */
         NullableTimestamp: string | null;
         /**
          * Format: date-time
-         * @description RFC 3339, in UTC, with at least milliseconds.
+         * @description RFC 3339, in UTC with `Z` and at least three digits of fractional seconds.
          */
         Timestamp: string;
         /**
          * Format: int64
-         * @description The number of the user's write that made the task what it is. Revisions increase and become visible in order; a
+         * @description The number of the user's write that last changed it. Revisions increase and become visible in order; a
          *     number may be skipped, but is never filled in later. They stay within the integers that every JSON parser keeps
          *     exact (RFC 7493, 2.2), so read them as plain numbers.
          */
@@ -401,17 +403,17 @@ export interface components {
             completed: boolean;
         };
         /** @description The result of deleteTasks. */
-        Deletion: {
+        TaskDeletion: {
             /**
              * Format: int32
              * @description Number of tasks deleted.
              */
-            deleted: number;
+            deleted_count: number;
             /** @description Whether there may be more to delete. If so, repeat the request. */
             has_more: boolean;
         };
         /** @description Works like createTask. */
-        BatchCreate: {
+        TaskBatchCreate: {
             /**
              * @description Selects the write. (enum property replaced by openapi-typescript)
              * @enum {string}
@@ -432,7 +434,7 @@ export interface components {
             completed?: boolean;
         };
         /** @description Works like updateTask. */
-        BatchUpdate: {
+        TaskBatchUpdate: {
             /**
              * @description Selects the write. (enum property replaced by openapi-typescript)
              * @enum {string}
@@ -443,7 +445,7 @@ export interface components {
             changes: components["schemas"]["TaskUpdate"];
         };
         /** @description Works like setTaskCompletion with a body. */
-        BatchComplete: {
+        TaskBatchComplete: {
             /**
              * @description Selects the write. (enum property replaced by openapi-typescript)
              * @enum {string}
@@ -455,7 +457,7 @@ export interface components {
             completed: boolean;
         };
         /** @description Works like deleteTask. */
-        BatchDelete: {
+        TaskBatchDelete: {
             /**
              * @description Selects the write. (enum property replaced by openapi-typescript)
              * @enum {string}
@@ -465,22 +467,22 @@ export interface components {
             revision?: components["schemas"]["ExpectedRevision"];
         };
         /** @description One write, selected by `action`. */
-        BatchItem: components["schemas"]["BatchCreate"] | components["schemas"]["BatchUpdate"] | components["schemas"]["BatchComplete"] | components["schemas"]["BatchDelete"];
+        TaskBatchItem: components["schemas"]["TaskBatchCreate"] | components["schemas"]["TaskBatchUpdate"] | components["schemas"]["TaskBatchComplete"] | components["schemas"]["TaskBatchDelete"];
         /** @description Writes to execute together. */
-        Batch: {
+        TaskBatch: {
             /** @description The writes, in the order in which they are executed. */
-            items: components["schemas"]["BatchItem"][];
+            items: components["schemas"]["TaskBatchItem"][];
         };
         /** @description The result of one item. */
-        BatchItemResult: {
+        TaskBatchItemResult: {
             id: components["schemas"]["TaskId"];
             /** @description The task after this item; null if the item deleted it. */
             task: components["schemas"]["Task"] | null;
         };
         /** @description The result of a batch. */
-        BatchResult: {
+        TaskBatchResult: {
             /** @description One result per item, in the same order. */
-            items: components["schemas"]["BatchItemResult"][];
+            items: components["schemas"]["TaskBatchItemResult"][];
         };
         /** @description A list of entity tags (RFC 9110, 8.8.3), or `*`. */
         EntityTags: string;
@@ -505,11 +507,15 @@ export interface components {
         Change: {
             /** @description What has changed. More kinds may be added; clients must ignore changes of a kind they do not know. */
             kind: components["schemas"]["ChangeKind"] | string;
-            id: components["schemas"]["TaskId"];
+            /** @description The id of what has changed. For the kind `task`, the id of the task. */
+            id: string;
             revision: components["schemas"]["Revision"];
-            /** @description Whether it is deleted. */
+            /** @description Whether it has been deleted. */
             deleted: boolean;
-            /** @description The task in its current state; null if it is deleted. */
+            /**
+             * @description The task in its current state. Null if it is deleted or `kind` is not `task`: decide on `kind` and `deleted`, not
+             *     on this.
+             */
             task: components["schemas"]["Task"] | null;
         };
         /** @description A page of changes and the position after it. */
@@ -522,12 +528,12 @@ export interface components {
             has_more: boolean;
         };
         /** @description The result of eraseUser. */
-        Erasure: {
+        UserErasure: {
             /**
              * Format: int32
              * @description Number of tasks deleted, including those in the trash.
              */
-            deleted: number;
+            deleted_task_count: number;
             /** @description Whether there may be more to delete. If so, repeat the request. */
             has_more: boolean;
         };
@@ -541,20 +547,18 @@ export interface components {
         };
     };
     responses: {
-        /**
-         * @description Any other error, such as a method that the path does not support. An error of a proxy in front of the service may
-         *     have another media type.
-         */
+        /** @description Any other error. An error of a proxy in front of the service may have another media type and lack headers. */
         OtherError: {
             headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
+                /** @description The id of this request. Absent from the error of a proxy. */
+                "X-Request-Id"?: string;
                 [name: string]: unknown;
             };
             content: {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The request is not valid. `errors` lists every validation error. */
+        /** @description The request is not valid. With `validation_failed`, `errors` lists the validation errors, at most 100. */
         BadRequest: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -818,7 +822,7 @@ export interface components {
          * @description Maximum number of entries in the page. A page may be shorter, because it ends early rather than hold more than 1 MiB
          *     of text.
          */
-        Limit: number;
+        LimitParameter: number;
         /**
          * @description Makes the request safe to retry (draft-ietf-httpapi-idempotency-key-header): it is executed once, and each retry gets
          *     the first response again, with `Idempotent-Replayed: true`. A UUID is a good key. Any 1 to 255 printable ASCII
@@ -827,19 +831,19 @@ export interface components {
          *     The server keeps the response for 24 hours unless the operator configures otherwise. It does not keep validation
          *     errors, exceeded quotas, 429 and 5xx: send the request again with the same key.
          */
-        IdempotencyKey: string;
+        IdempotencyKeyParameter: string;
         /** @description The id of the task, in upper or lower case. */
         TaskIdParameter: components["schemas"]["TaskIdInput"];
         /**
          * @description Succeed only if the `ETag` of the task is in this list (RFC 9110, 13.1.1), otherwise 412; `*` matches any task.
          *     Comparison is strong: a weak tag (`W/"1"`) never matches. Without the header, the last writer wins.
          */
-        IfMatch: components["schemas"]["EntityTags"];
+        IfMatchParameter: components["schemas"]["EntityTags"];
         /**
          * @description Succeed only if the `ETag` of the task is not in this list (RFC 9110, 13.1.2); `*` matches any task. Otherwise a read
          *     gets 304 and a write 412.
          */
-        IfNoneMatch: components["schemas"]["EntityTags"];
+        IfNoneMatchParameter: components["schemas"]["EntityTags"];
     };
     requestBodies: never;
     headers: {
@@ -882,18 +886,20 @@ export interface operations {
                  */
                 deleted?: boolean;
                 /**
-                 * @description The order of the tasks. Titles are ordered by Unicode code point; tasks with equal keys by `id`, in the same
-                 *     direction. Ignored with `deleted=true`, because the trash has a single order.
+                 * @description The order of the tasks, `created_at.desc` by default. Titles are ordered by Unicode code point; tasks with equal
+                 *     keys by `id`, in the same direction. Must be absent with `deleted=true`, because the trash has a single order.
+                 *     With `cursor`, it must be absent or the order of that cursor.
                  */
                 sort?: components["schemas"]["TaskSort"];
                 /**
                  * @description Maximum number of entries in the page. A page may be shorter, because it ends early rather than hold more than 1 MiB
                  *     of text.
                  */
-                limit?: components["parameters"]["Limit"];
+                limit?: components["parameters"]["LimitParameter"];
                 /**
-                 * @description The `next_cursor` of an earlier page. It is opaque and continues the order of that page, whatever `sort` says. A
-                 *     cursor of the trash is valid only with `deleted=true`, and any other cursor only without it.
+                 * @description The `next_cursor` of an earlier page. It is opaque: at most 4,096 visible ASCII characters. It continues the
+                 *     order of that page. Repeat `completed` and `deleted` with it, because the cursor does not contain them: a cursor
+                 *     of the trash is valid only with `deleted=true`, and any other cursor only without it.
                  */
                 cursor?: string;
             };
@@ -945,7 +951,7 @@ export interface operations {
                  *     The server keeps the response for 24 hours unless the operator configures otherwise. It does not keep validation
                  *     errors, exceeded quotas, 429 and 5xx: send the request again with the same key.
                  */
-                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyParameter"];
             };
             path: {
                 /** @description The user whose data these are. */
@@ -1008,7 +1014,7 @@ export interface operations {
                  *     The server keeps the response for 24 hours unless the operator configures otherwise. It does not keep validation
                  *     errors, exceeded quotas, 429 and 5xx: send the request again with the same key.
                  */
-                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyParameter"];
             };
             path: {
                 /** @description The user whose data these are. */
@@ -1028,7 +1034,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Deletion"];
+                    "application/json": components["schemas"]["TaskDeletion"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -1060,7 +1066,7 @@ export interface operations {
                  *     The server keeps the response for 24 hours unless the operator configures otherwise. It does not keep validation
                  *     errors, exceeded quotas, 429 and 5xx: send the request again with the same key.
                  */
-                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyParameter"];
             };
             path: {
                 /** @description The user whose data these are. */
@@ -1071,7 +1077,7 @@ export interface operations {
         /** @description The writes, in order. */
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Batch"];
+                "application/json": components["schemas"]["TaskBatch"];
             };
         };
         responses: {
@@ -1085,7 +1091,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["BatchResult"];
+                    "application/json": components["schemas"]["TaskBatchResult"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -1115,12 +1121,12 @@ export interface operations {
                  * @description Succeed only if the `ETag` of the task is in this list (RFC 9110, 13.1.1), otherwise 412; `*` matches any task.
                  *     Comparison is strong: a weak tag (`W/"1"`) never matches. Without the header, the last writer wins.
                  */
-                "If-Match"?: components["parameters"]["IfMatch"];
+                "If-Match"?: components["parameters"]["IfMatchParameter"];
                 /**
                  * @description Succeed only if the `ETag` of the task is not in this list (RFC 9110, 13.1.2); `*` matches any task. Otherwise a read
                  *     gets 304 and a write 412.
                  */
-                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+                "If-None-Match"?: components["parameters"]["IfNoneMatchParameter"];
             };
             path: {
                 /** @description The user whose data these are. */
@@ -1174,17 +1180,17 @@ export interface operations {
                  *     The server keeps the response for 24 hours unless the operator configures otherwise. It does not keep validation
                  *     errors, exceeded quotas, 429 and 5xx: send the request again with the same key.
                  */
-                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyParameter"];
                 /**
                  * @description Succeed only if the `ETag` of the task is in this list (RFC 9110, 13.1.1), otherwise 412; `*` matches any task.
                  *     Comparison is strong: a weak tag (`W/"1"`) never matches. Without the header, the last writer wins.
                  */
-                "If-Match"?: components["parameters"]["IfMatch"];
+                "If-Match"?: components["parameters"]["IfMatchParameter"];
                 /**
                  * @description Succeed only if the `ETag` of the task is not in this list (RFC 9110, 13.1.2); `*` matches any task. Otherwise a read
                  *     gets 304 and a write 412.
                  */
-                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+                "If-None-Match"?: components["parameters"]["IfNoneMatchParameter"];
             };
             path: {
                 /** @description The user whose data these are. */
@@ -1246,17 +1252,17 @@ export interface operations {
                  *     The server keeps the response for 24 hours unless the operator configures otherwise. It does not keep validation
                  *     errors, exceeded quotas, 429 and 5xx: send the request again with the same key.
                  */
-                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyParameter"];
                 /**
                  * @description Succeed only if the `ETag` of the task is in this list (RFC 9110, 13.1.1), otherwise 412; `*` matches any task.
                  *     Comparison is strong: a weak tag (`W/"1"`) never matches. Without the header, the last writer wins.
                  */
-                "If-Match"?: components["parameters"]["IfMatch"];
+                "If-Match"?: components["parameters"]["IfMatchParameter"];
                 /**
                  * @description Succeed only if the `ETag` of the task is not in this list (RFC 9110, 13.1.2); `*` matches any task. Otherwise a read
                  *     gets 304 and a write 412.
                  */
-                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+                "If-None-Match"?: components["parameters"]["IfNoneMatchParameter"];
             };
             path: {
                 /** @description The user whose data these are. */
@@ -1309,17 +1315,17 @@ export interface operations {
                  *     The server keeps the response for 24 hours unless the operator configures otherwise. It does not keep validation
                  *     errors, exceeded quotas, 429 and 5xx: send the request again with the same key.
                  */
-                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyParameter"];
                 /**
                  * @description Succeed only if the `ETag` of the task is in this list (RFC 9110, 13.1.1), otherwise 412; `*` matches any task.
                  *     Comparison is strong: a weak tag (`W/"1"`) never matches. Without the header, the last writer wins.
                  */
-                "If-Match"?: components["parameters"]["IfMatch"];
+                "If-Match"?: components["parameters"]["IfMatchParameter"];
                 /**
                  * @description Succeed only if the `ETag` of the task is not in this list (RFC 9110, 13.1.2); `*` matches any task. Otherwise a read
                  *     gets 304 and a write 412.
                  */
-                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+                "If-None-Match"?: components["parameters"]["IfNoneMatchParameter"];
             };
             path: {
                 /** @description The user whose data these are. */
@@ -1382,17 +1388,17 @@ export interface operations {
                  *     The server keeps the response for 24 hours unless the operator configures otherwise. It does not keep validation
                  *     errors, exceeded quotas, 429 and 5xx: send the request again with the same key.
                  */
-                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyParameter"];
                 /**
                  * @description Succeed only if the `ETag` of the task is in this list (RFC 9110, 13.1.1), otherwise 412; `*` matches any task.
                  *     Comparison is strong: a weak tag (`W/"1"`) never matches. Without the header, the last writer wins.
                  */
-                "If-Match"?: components["parameters"]["IfMatch"];
+                "If-Match"?: components["parameters"]["IfMatchParameter"];
                 /**
                  * @description Succeed only if the `ETag` of the task is not in this list (RFC 9110, 13.1.2); `*` matches any task. Otherwise a read
                  *     gets 304 and a write 412.
                  */
-                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+                "If-None-Match"?: components["parameters"]["IfNoneMatchParameter"];
             };
             path: {
                 /** @description The user whose data these are. */
@@ -1454,17 +1460,17 @@ export interface operations {
                  *     The server keeps the response for 24 hours unless the operator configures otherwise. It does not keep validation
                  *     errors, exceeded quotas, 429 and 5xx: send the request again with the same key.
                  */
-                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyParameter"];
                 /**
                  * @description Succeed only if the `ETag` of the task is in this list (RFC 9110, 13.1.1), otherwise 412; `*` matches any task.
                  *     Comparison is strong: a weak tag (`W/"1"`) never matches. Without the header, the last writer wins.
                  */
-                "If-Match"?: components["parameters"]["IfMatch"];
+                "If-Match"?: components["parameters"]["IfMatchParameter"];
                 /**
                  * @description Succeed only if the `ETag` of the task is not in this list (RFC 9110, 13.1.2); `*` matches any task. Otherwise a read
                  *     gets 304 and a write 412.
                  */
-                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+                "If-None-Match"?: components["parameters"]["IfNoneMatchParameter"];
             };
             path: {
                 /** @description The user whose data these are. */
@@ -1512,13 +1518,16 @@ export interface operations {
     listChanges: {
         parameters: {
             query?: {
-                /** @description The `next_sync_token` of an earlier response. It is opaque and belongs to one user. */
+                /**
+                 * @description The `next_sync_token` of an earlier response. It is opaque, at most 4,096 visible ASCII characters, and belongs to
+                 *     one user.
+                 */
                 sync_token?: string;
                 /**
                  * @description Maximum number of entries in the page. A page may be shorter, because it ends early rather than hold more than 1 MiB
                  *     of text.
                  */
-                limit?: components["parameters"]["Limit"];
+                limit?: components["parameters"]["LimitParameter"];
             };
             header?: never;
             path: {
@@ -1579,7 +1588,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Erasure"];
+                    "application/json": components["schemas"]["UserErasure"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -1657,7 +1666,7 @@ export interface operations {
 }
 /** Which query parameters and body fields of an operation have a default. */
 export interface defaults {
-    listTasks: { query: "deleted" | "sort" | "limit"; body: never };
+    listTasks: { query: "deleted" | "limit"; body: never };
     createTask: { query: never; body: "completed" };
     deleteTasks: { query: never; body: never };
     batchTasks: { query: never; body: never };

@@ -62,7 +62,7 @@ export const problems = {
   "forbidden": {
     "status": 403,
     "title": "The token does not grant access",
-    "meaning": "The token belongs to a different user than the one in the path. The response does not reveal whether that user exists.\n",
+    "meaning": "The token belongs to a different user than the one in the path. The response does not reveal whether that user exists.",
     "action": "Use the path of the token's user.",
     "retry": false,
     "example": {
@@ -74,7 +74,7 @@ export const problems = {
     "status": 404,
     "title": "Not found",
     "meaning": "No operation has this path.",
-    "action": "Fix the path. The contract, at /openapi.yaml, lists all of them.",
+    "action": "Fix the path; /openapi.yaml lists all paths.",
     "retry": false,
     "example": {
       "summary": "A path that does not exist",
@@ -150,7 +150,7 @@ export const problems = {
   "quota_exceeded": {
     "status": 409,
     "title": "Quota exceeded",
-    "meaning": "The write would exceed the user's quota of tasks or of bytes kept for idempotency keys. `detail` names the limit.\nNothing was changed.\n",
+    "meaning": "The write would exceed the user's quota of tasks or of bytes kept for idempotency keys, or its response would exceed 256 KiB, the most that is kept for one key. `detail` names the limit. Nothing was changed.",
     "action": "Delete tasks, send a smaller batch, or omit the key, as `detail` says.",
     "retry": false,
     "example": {
@@ -173,7 +173,7 @@ export const problems = {
   "sync_token_expired": {
     "status": 410,
     "title": "Sync token has expired",
-    "meaning": "The service no longer knows all deletions since this token, or the data have been erased or restored from a backup.\n",
+    "meaning": "The service no longer knows all deletions since this token, or the data have been erased or restored from a backup.",
     "action": "Request the changes without a token, and drop every task that is not in the snapshot.",
     "retry": false,
     "example": {
@@ -184,7 +184,7 @@ export const problems = {
   "precondition_failed": {
     "status": 412,
     "title": "Precondition failed",
-    "meaning": "The task is not at the revision that `If-Match`, `If-None-Match` or a batch item's `revision` expects. Nothing was\nchanged.\n",
+    "meaning": "The task is not at the revision that `If-Match`, `If-None-Match` or a batch item's `revision` expects. Nothing was changed.",
     "action": "Read the task and decide again.",
     "retry": false,
     "example": {
@@ -217,7 +217,7 @@ export const problems = {
   "misdirected_request": {
     "status": 421,
     "title": "Misdirected request",
-    "meaning": "The server has no authentication, so it serves only loopback hosts, and the request names another host. It was not\nprocessed.\n",
+    "meaning": "The server has no authentication, so it serves only loopback hosts, and the request names another host. It was not processed.",
     "action": "Use `localhost`, or configure authentication.",
     "retry": false,
     "example": {
@@ -272,7 +272,7 @@ export const problems = {
   "database_unavailable": {
     "status": 503,
     "title": "Database unavailable",
-    "meaning": "The database is unreachable, too slow or read-only. A write may or may not have been executed.\n",
+    "meaning": "The database is unreachable, too slow or read-only. A write may or may not have been executed.",
     "action": "Retry after `Retry-After` with the same `Idempotency-Key`.",
     "retry": true,
     "retry_after": 1,
@@ -293,7 +293,7 @@ export const problems = {
       "detail": "The server is overloaded. The request was not processed; try again later."
     }
   },
-  "stopping": {
+  "shutting_down": {
     "status": 503,
     "title": "Instance is shutting down",
     "meaning": "This instance is shutting down and accepts no more requests. The request was not processed.",
@@ -305,7 +305,7 @@ export const problems = {
       "detail": "This instance is shutting down. Send the request to another one."
     }
   },
-  "keys_unavailable": {
+  "issuer_unavailable": {
     "status": 503,
     "title": "Token issuer unavailable",
     "meaning": "The token cannot be verified, because the keys of its issuer are unavailable. The request was not processed.",

@@ -32,14 +32,14 @@ export type Validate = (parts: RequestParts, keepSent: boolean) => Sent | undefi
 export function createValidate(operation: Operation, validators: ValidateFunction[], document: Document): Validate {
   const query = operation.parameters.filter(parameter => parameter.in === 'query')
   const { members, validation_errors: maxErrors, validation_error_place_characters: maxLength } = document['x-limits']
-  const unknownHeaders = unknownPreconditions(operation)
+  const unsupported = unsupportedHeaders(operation)
 
   function* findErrors(parts: RequestParts): Generator<ValidationError> {
     for (const validate of validators) {
       if (validate(parts)) continue
       for (const error of validate.errors as ErrorObject[]) yield toValidationError(error, maxLength)
     }
-    for (const name of unknownHeaders) {
+    for (const name of unsupported) {
       if (parts.header[name] !== undefined)
         yield { in: 'header', name, code: 'unknown', detail: 'is not supported by this operation' }
     }
@@ -68,13 +68,14 @@ function copy(value: unknown, depth = 0): unknown {
 }
 
 /**
- * Preconditions that the operation does not support. They are errors, because ignoring one would do what the caller
- * wants to prevent (RFC 9110, 13.1).
+ * Preconditions and keys that a write does not support. They are errors, because ignoring one would do what the caller
+ * wants to prevent: a write of something else (RFC 9110, 13.1), or a second one.
  */
-function unknownPreconditions(operation: Operation): string[] {
+function unsupportedHeaders(operation: Operation): string[] {
   if (operation.method === 'get') return []
   const known = operation.parameters.map(({ name }) => name.toLowerCase())
-  return PRECONDITION_HEADERS.map(name => name.toLowerCase()).filter(name => !known.includes(name))
+  const names = [...PRECONDITION_HEADERS, 'Idempotency-Key'].map(name => name.toLowerCase())
+  return names.filter(name => !known.includes(name))
 }
 
 /**

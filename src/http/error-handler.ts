@@ -1,6 +1,6 @@
 /** Turns every error of a request into a problem. */
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { PROBLEM_MEDIA_TYPE, Problem, routeNotFound } from '../contract/problem.ts'
+import { PROBLEM_MEDIA_TYPE, Problem } from '../contract/problem.ts'
 import { isBadValue } from '../database/errors.ts'
 import { unsupportedMediaType } from './body.ts'
 
@@ -16,10 +16,6 @@ export type HandleError = (error: unknown, request: FastifyRequest, reply: Fasti
 export function handleErrors(app: FastifyInstance, handleError: HandleError): void {
   app.decorateRequest('problem', null)
   app.setErrorHandler(handleError)
-  // Reached only by the reference's wildcard route; all other unknown paths are refused earlier.
-  app.setNotFoundHandler(async () => {
-    throw routeNotFound()
-  })
 }
 
 /** Sends the error as a problem. An unexpected error is logged with its stack; the client learns nothing about it. */

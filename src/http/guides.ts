@@ -8,10 +8,12 @@ const folder = new URL('../../docs/', import.meta.url)
 const PATH = '/guides'
 const GUIDES = ['clients', 'api-conventions']
 
-/** Where links between the files lead to on the server. */
-const served: Record<string, string> = {
+/** Where the relative links in the guides lead to on the server; undefined if that is not served. */
+const targets: Record<string, string | undefined> = {
   ...Object.fromEntries(GUIDES.map(name => [`${name}.md`, `${PATH}/${name}`])),
   '../openapi/openapi.gen.yaml': '/openapi.yaml',
+  '../scripts/examples/offline-sync.ts': undefined,
+  'adr/0003-put-keeps-later-fields.md': undefined,
 }
 
 export async function registerGuides(app: FastifyInstance): Promise<void> {
@@ -22,9 +24,11 @@ export async function registerGuides(app: FastifyInstance): Promise<void> {
   }
 }
 
-function resolve(href: string): string | undefined {
+/** @throws if the target of a link is unknown */
+export function resolve(href: string): string | undefined {
   if (/^(https?:|#|\/)/.test(href)) return href
   const [file, fragment] = href.split('#') as [string, string?]
-  const target = served[file]
+  if (!Object.hasOwn(targets, file)) throw new Error(`a guide links to ${file}, which is not known`)
+  const target = targets[file]
   return target !== undefined && fragment !== undefined ? `${target}#${fragment}` : target
 }

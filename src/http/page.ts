@@ -30,6 +30,9 @@ const slug = (text: string) =>
     .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
     .replaceAll(/\s/g, '-')
 
+export const escapeHtml = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
+
 /**
  * @param markdown trusted text: HTML in it is not escaped
  * @param resolve returns where a link leads to; undefined if that is not served, so that only its text is shown
@@ -42,16 +45,16 @@ export function servePage(markdown: string, resolve: (href: string) => string | 
       },
       link({ href, tokens }: Tokens.Link) {
         const [target, text] = [resolve(href), this.parser.parseInline(tokens)]
-        return target === undefined ? text : `<a href="${target}">${text}</a>`
+        return target === undefined ? text : `<a href="${escapeHtml(target)}">${text}</a>`
       },
     },
   })
-  const title = /^# (.*)$/m.exec(markdown)?.[1]?.replaceAll('`', '')
+  const [, title = ''] = /^# (.+)$/m.exec(markdown) ?? []
   const html = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>${title}</title>
+<title>${escapeHtml(title)}</title>
 <style>${STYLE}</style>
 <body>
 ${marked.parse(markdown, { async: false })}</body>

@@ -1,9 +1,9 @@
 /** What the codes of problems mean: `/problems` lists them, `/problems/{code}` explains one, as HTML or as JSON. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import Negotiator from 'negotiator'
-import { Problem } from '../contract/problem.ts'
+import { Problem, type ProblemCode, type ValidationError } from '../contract/problem.ts'
 import { problems } from '../contract/problems.gen.ts'
 import { refuseOtherMethods } from './methods.ts'
+import { chooseMediaType } from './negotiation.ts'
 import { servePage } from './page.ts'
 import { type Serve, serve, vary } from './serve.ts'
 
@@ -15,15 +15,24 @@ const describe = ([code, { status, title, meaning, action, retry }]: [string, Ki
   code,
   status,
   title,
-  meaning: meaning.trim(),
+  meaning,
   action,
   retry,
 })
 
-type Kind = (typeof problems)[keyof typeof problems]
+type Kind = (typeof problems)[ProblemCode]
+
+interface Example {
+  summary: string
+  detail: string
+  errors?: readonly ValidationError[]
+}
+
+/** The id of the request that the examples are about. */
+const EXAMPLE_REQUEST = '0d8a1a5e-3a4b-4f0e-9a36-0c7b1c3f6e55'
 
 export function registerProblemPages(app: FastifyInstance): void {
-  const kinds = Object.entries(problems)
+  const kinds = Object.entries(problems) as [ProblemCode, Kind][]
   const all = { data: kinds.map(describe) }
   const pages = new Map([
     [PATH, negotiate(servePage(list(kinds)), all)],
@@ -41,14 +50,16 @@ const MEDIA_TYPES = ['application/json', 'text/html']
 function negotiate(page: Serve, value: unknown) {
   const json = serve('application/json', JSON.stringify(value))
   return (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
-    const mediaType = new Negotiator(request.raw).mediaType(MEDIA_TYPES)
-    if (mediaType === undefined) throw new Problem('not_acceptable', `This page is ${MEDIA_TYPES.join(' or ')}.`)
     vary(reply, 'Accept')
+    const mediaType = chooseMediaType(request, MEDIA_TYPES)
+    if (mediaType === undefined) {
+      throw new Problem('not_acceptable', `This page is available as ${MEDIA_TYPES.join(' and ')}.`)
+    }
     return mediaType === 'text/html' ? page(request, reply) : json(request, reply)
   }
 }
 
-const list = (kinds: [string, Kind][]) => `# Problems
+const list = (kinds: [ProblemCode, Kind][]) => `# Problems
 
 Every error response has a \`code\`. [API conventions](/guides/api-conventions#errors) describes the other members.
 
@@ -59,18 +70,19 @@ ${kinds.map(row).join('\n')}
 
 const row = ([code, { status, action }]: [string, Kind]) => `| ${status} | [\`${code}\`](${PATH}/${code}) | ${action} |`
 
-function explain(code: string, { status, title, meaning, action, retry, example }: Kind): string {
-  const { summary, ...occurrence } = example
-  const response = { type: `${PATH}/${code}`, title, status, code, ...occurrence }
+function explain(code: ProblemCode, { status, title, meaning, action, retry, example }: Kind): string {
+  const { summary, detail, errors }: Example = example
+  const problem = new Problem(code, detail, errors === undefined ? {} : { errors: [...errors] })
+  const response = problem.body(EXAMPLE_REQUEST)
   return `# ${title}
 
 \`${code}\`, status ${status}
 
-${meaning.trim()}
+${meaning}
 
 **What to do:** ${action}
 
-**Retry:** ${retry ? 'The same request may succeed later.' : 'The same request will fail again.'}
+**Retry the same request:** ${retry ? 'yes' : 'no, first do the above'}
 
 ${summary}:
 

@@ -1,5 +1,6 @@
 /** The interactive reference: one page and one script, which shows the contract with Scalar. */
 import { readFile } from 'node:fs/promises'
+import { escapeHtml } from './page.ts'
 import { type Serve, serve } from './serve.ts'
 
 /** What the page may load: its script and the contract, images in its style sheet, and styles that its script sets. */
@@ -49,8 +50,6 @@ export function createPage(title: string, base: string): Serve {
 `
   return serve('text/html; charset=utf-8', page, HEADERS)
 }
-
-const escapeHtml = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 
 let script: Promise<Serve> | undefined
 

@@ -14,7 +14,8 @@ export function setSecurityHeaders(app: FastifyInstance, headers: OutgoingHttpHe
 /** Runs helmet once: its headers are the same for every response. */
 export function createSecurityHeaders(): OutgoingHttpHeaders {
   const setHeaders = helmet({
-    // The API returns no pages: a browser that interprets a response as one must not load or frame anything.
+    // Responses of operations are not pages: a browser must not load or frame anything from them. Pages set a policy
+    // of their own.
     contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
     xFrameOptions: { action: 'deny' },
     // These only matter for pages, plug-ins or obsolete browsers.

@@ -6,7 +6,7 @@ import { Problem } from '../contract/problem.ts'
 export function announceShutdown(app: FastifyInstance, stopping: AbortSignal): void {
   app.addHook('onRequest', (request, _reply, done) => {
     if (stopping.aborted && request.routeOptions.config.operation?.operationId === 'getHealth') {
-      throw new Problem('stopping', 'This instance is shutting down. Send the request to another one.')
+      throw new Problem('shutting_down', 'This instance is shutting down. Send the request to another one.')
     }
     done()
   })

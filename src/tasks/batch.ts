@@ -7,8 +7,8 @@ import { allOrNothing } from '../database/transaction.ts'
 import { lock } from './bulk-queries.ts'
 import { createTask, deleteTask, setTaskCompletion, updateTask } from './handlers.ts'
 
-type Item = components['schemas']['BatchItem']
-type Result = components['schemas']['BatchItemResult']
+type Item = components['schemas']['TaskBatchItem']
+type Result = components['schemas']['TaskBatchItemResult']
 
 export const batchTasks: Handler<'batchTasks'> = ({ path: { user_id }, body: { items } }, context) =>
   allOrNothing(context.db, async db => {

@@ -12,7 +12,7 @@ import { createId } from './id.ts'
 import { list } from './list-queries.ts'
 import { cutPage } from './page.ts'
 import * as tasks from './queries.ts'
-import { TRASH_ORDER } from './sorts.ts'
+import { DEFAULT_ORDER, TRASH_ORDER } from './sorts.ts'
 
 export const listTasks: Handler<'listTasks'> = async ({ path, query }, context) => {
   const { db, limits } = context
@@ -22,7 +22,8 @@ export const listTasks: Handler<'listTasks'> = async ({ path, query }, context) 
   if (cursor !== undefined && (position === undefined || (position.sort === TRASH_ORDER) !== deleted)) {
     return unknownCursor()
   }
-  const { sort, after } = position ?? { sort: deleted ? TRASH_ORDER : query.sort }
+  const { sort, after } = position ?? { sort: deleted ? TRASH_ORDER : (query.sort ?? DEFAULT_ORDER) }
+  if (query.sort !== undefined && query.sort !== sort) return otherOrder(deleted)
   const deletedSince = deleted ? trashStart(context) : undefined
   // One more than requested, to find out whether there is a next page.
   const page = { sort, filters: { completed }, deletedSince, after, limit: limit + 1, pageBytes }
@@ -47,6 +48,11 @@ const unknownCursor = () =>
       detail: 'must be the next_cursor of an earlier page of this list',
     },
   ])
+
+function otherOrder(deleted: boolean) {
+  const detail = deleted ? 'must be absent: the trash has a single order' : 'must be absent or the order of the cursor'
+  return validationFailed([{ in: 'query', name: 'sort', code: 'not_a_choice', detail }])
+}
 
 export const createTask = (async ({ path, body }, context) => {
   const { db, limits } = context
@@ -74,9 +80,9 @@ const MAX_DELETED = 5_000
 
 export const deleteTasks: Handler<'deleteTasks'> = async ({ path, query: { completed } }, context) => {
   const range = { userId: path.user_id, completed, limit: MAX_DELETED, now: context.now().toISOString() }
-  const { tombstones, ...body } = await bulk.removeAll(context.db, range)
+  const { tombstones, deleted, has_more } = await bulk.removeAll(context.db, range)
   trimTrash(path.user_id, tombstones, context)
-  return { status: 200, body }
+  return { status: 200, body: { deleted_count: deleted, has_more } }
 }
 
 /** Purges the oldest tombstones if the user has more than the quota allows. */

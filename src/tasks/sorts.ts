@@ -7,6 +7,9 @@ import type { Task } from './columns.ts'
 /** An order that a client may ask for. */
 type ContractSort = components['schemas']['TaskSort']
 
+/** The order of a list, as the contract says, if a client asks for none. */
+export const DEFAULT_ORDER: ContractSort = 'created_at.desc'
+
 /** The order of the trash: the newest deletion first. */
 export const TRASH_ORDER = 'deleted_at.desc'
 

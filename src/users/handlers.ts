@@ -9,5 +9,5 @@ export const eraseUser: Handler<'eraseUser'> = async ({ path, query }, { db }) =
     return validationFailed([{ in: 'query', name: 'confirm', code: 'not_a_choice', detail }])
   }
   const { tasks, hasMore } = await erasePart(db, path.user_id)
-  return { status: 200, body: { deleted: tasks, has_more: hasMore } }
+  return { status: 200, body: { deleted_task_count: tasks, has_more: hasMore } }
 }

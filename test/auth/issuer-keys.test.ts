@@ -75,7 +75,7 @@ t.test('without any keys of the issuer requests return 503 until they can be fet
   await issuer.addKey('key')
   const { send } = await service.newUser({ header: user => issuer.bearer(user, 'key') })
   const refused = await send.listTasks()
-  t.hasStrict(refused, { status: 503, body: { code: 'keys_unavailable' } })
+  t.hasStrict(refused, { status: 503, body: { code: 'issuer_unavailable' } })
   t.equal(refused.headers.get('retry-after'), '1')
   issuer.answerWith(200)
   for (;;) {
@@ -92,7 +92,7 @@ t.test('metadata of another issuer are rejected', async t => {
   issuer.metadata = { issuer: 'https://elsewhere.example' }
   const authenticate = createAuthenticate({ issuer: issuer.url }, silent)
   const { authorization } = await issuer.bearer('alice', 'key')
-  await t.rejects(async () => authenticate(authorization), { code: 'keys_unavailable' })
+  await t.rejects(async () => authenticate(authorization), { code: 'issuer_unavailable' })
 })
 
 t.test('keys at a URL without TLS are not fetched', async t => {
@@ -103,6 +103,6 @@ t.test('keys at a URL without TLS are not fetched', async t => {
   const log = Object.assign(Object.create(silent), { warn: (line: { err: Error }) => failures.push(line) })
   const authenticate = createAuthenticate({ issuer: issuer.url }, log)
   const { authorization } = await issuer.bearer('alice', 'key')
-  await t.rejects(async () => authenticate(authorization), { code: 'keys_unavailable' })
+  await t.rejects(async () => authenticate(authorization), { code: 'issuer_unavailable' })
   t.match(failures[0]?.err.message, 'is not an https:// URL')
 })

@@ -117,7 +117,7 @@ t.test('while the issuer is unavailable its keys and the tokens verified with th
   t.equal(authenticate(second.authorization), 'bob', 'remembered')
   now += 1_000
   for (const { authorization } of [first, second, await issuer.bearer('carol', 'key', { exp })]) {
-    await t.rejects(async () => authenticate(authorization), { code: 'keys_unavailable' })
+    await t.rejects(async () => authenticate(authorization), { code: 'issuer_unavailable' })
   }
   t.same(lines, [
     ['warn', "the token issuer's keys cannot be fetched"],

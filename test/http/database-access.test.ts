@@ -179,7 +179,7 @@ t.test('while the service is shutting down /health returns 503 and other request
   await using service = await start({ stopping: stopping.signal })
   const user = await service.newUser()
   stopping.abort()
-  t.hasStrict(await user.send.getHealth(), { status: 503, body: { code: 'stopping' } })
+  t.hasStrict(await user.send.getHealth(), { status: 503, body: { code: 'shutting_down' } })
   const { status, headers } = await user.send.listTasks()
   t.equal(status, 200)
   t.equal(headers.get('connection'), 'close', 'the connection is closed after the response')

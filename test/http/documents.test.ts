@@ -108,7 +108,7 @@ t.test('the files of the reference have their media types and its content securi
   }
 })
 
-t.test('the examples of problems in the contract are what the service sends', async t => {
+t.test('the examples of problems in the contract have the members that the service writes', async t => {
   const contract = parse(await readFile(file, 'utf8'))
   const examples = JSON.stringify(contract).matchAll(/"value":(\{"type":"\/problems\/[^}]*\})/g)
   const bodies = [...examples].map(([, json]) => JSON.parse((json as string).replace(/,"errors":.*$/, '}')))

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { startService } from '../../scripts/support/service.ts'
 import { problems } from '../../src/contract/problems.gen.ts'
+import { resolve } from '../../src/http/guides.ts'
 
 const service = await startService({ corsOrigins: ['https://app.example'] })
 t.teardown(() => service[Symbol.asyncDispose]())
@@ -48,7 +49,13 @@ t.test('unknown codes, other methods and other media types are errors', async t 
   t.equal((await fetch(`${origin}/problems/no_such_code`)).status, 404)
   const posted = await fetch(`${origin}/problems/overloaded`, { method: 'POST' })
   t.same([posted.status, posted.headers.get('allow')], [405, 'GET, HEAD'])
-  t.equal((await fetch(`${origin}/problems`, { headers: { accept: 'image/png' } })).status, 406)
+  const refused = await fetch(`${origin}/problems`, { headers: { accept: 'image/png' } })
+  t.same([refused.status, refused.headers.get('vary')], [406, 'Origin, Accept'])
+  t.equal((await fetch(`${origin}/problems`, { headers: { accept: '' } })).status, 200, 'an empty Accept is none')
+})
+
+t.test('a link of a guide to a file that is not known is an error', async t => {
+  t.throws(() => resolve('client.md'), { message: /client\.md, which is not known/ })
 })
 
 t.test('the guides are served, and every link of theirs and of the contract leads somewhere', async t => {

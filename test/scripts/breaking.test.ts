@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 const contract: Contract = parse(await readFile(join(root, 'openapi/openapi.gen.yaml'), 'utf8'))
 const skip = hasOasdiff() || process.env.CI ? false : 'oasdiff is not installed, and neither is Go, which installs it'
 
-type Contract = Record<'info' | 'paths' | 'components', any>
+type Contract = Record<'info' | 'paths' | 'components' | 'x-limits', any>
 
 /** Runs the script on a release and a changed contract; returns its exit code and what it prints. */
 async function breaking(change: (contract: Contract) => void, release?: (contract: Contract) => void) {
@@ -33,16 +33,13 @@ async function run(folder: string) {
   const [output, errors, code] = await Promise.all([
     text(child.stdout),
     text(child.stderr),
-    new Promise(resolve => child.on('exit', resolve)),
+    new Promise(resolve => child.on('close', resolve)),
   ])
   return { output: output + errors, code }
 }
 
 const task = (contract: Contract) => contract.components.schemas.Task
 const input = (contract: Contract) => contract.components.schemas.TaskCreate
-const withOpenCode = ({ components: { schemas } }: Contract) => {
-  schemas.Problem.properties.code = { anyOf: [{ $ref: '#/components/schemas/ProblemCode' }, { type: 'string' }] }
-}
 
 t.test('refused', { skip }, async t => {
   const refused: Record<string, [RegExp, (contract: Contract) => void]> = {
@@ -78,6 +75,50 @@ t.test('refused', { skip }, async t => {
         delete paths['/api/{user_id}/tasks/{id}'].delete
       },
     ],
+    'a removed input': [
+      /ERR {3}removed the request property `description`.*; unknown input is rejected/,
+      contract => {
+        delete input(contract).properties.description
+      },
+    ],
+    'a removed parameter': [
+      /ERR {3}deleted the `query` request parameter `sort`.*; unknown input is rejected/,
+      ({ paths }) => {
+        const { get } = paths['/api/{user_id}/tasks']
+        get.parameters = get.parameters.filter(({ name }: { name?: string }) => name !== 'sort')
+      },
+    ],
+    'a removed code': [
+      /ERR {3}removed the .*`id_taken`.*; nothing is removed within a major version/,
+      ({ components }) => {
+        const { ProblemCode } = components.schemas
+        ProblemCode.enum = ProblemCode.enum.filter((code: string) => code !== 'id_taken')
+      },
+    ],
+    'a removed optional header': [
+      /ERR {3}.*`link` removed.*; nothing is removed within a major version/,
+      ({ paths }) => {
+        delete paths['/api/{user_id}/tasks'].get.responses['200'].headers.Link
+      },
+    ],
+    'another default': [
+      /ERR {3}.*`limit`.*; a request without the value changes its meaning/,
+      ({ components }) => {
+        components.parameters.LimitParameter.schema.default = 20
+      },
+    ],
+    'a renamed operation': [
+      /ERR {3}.*`getTask`.*; generated clients name their methods by it/,
+      ({ paths }) => {
+        paths['/api/{user_id}/tasks/{id}'].get.operationId = 'readTask'
+      },
+    ],
+    'a lower limit': [
+      /ERR {3}lowered the limit `body_bytes`/,
+      contract => {
+        contract['x-limits'].body_bytes -= 1
+      },
+    ],
     'a lower version': [
       /info.version is 0.0.1, which is lower than the released/,
       ({ info }) => {
@@ -93,7 +134,7 @@ t.test('refused', { skip }, async t => {
 })
 
 t.test('accepted', { skip }, async t => {
-  const accepted: Record<string, [RegExp, (contract: Contract) => void, ((contract: Contract) => void)?]> = {
+  const accepted: Record<string, [RegExp, (contract: Contract) => void]> = {
     nothing: [/has no changes/, () => {}],
     'a new optional input': [
       /INFO {2}added the new optional request property `note`/,
@@ -111,7 +152,6 @@ t.test('accepted', { skip }, async t => {
     'a new code, because any string is allowed': [
       /INFO {2}added the new `new_code` enum value .+ the released contract allows other strings here/,
       ({ components }) => components.schemas.ProblemCode.enum.push('new_code'),
-      withOpenCode,
     ],
     'a new operation': [
       /INFO {2}endpoint added \(GET \/other\)/,
@@ -120,8 +160,8 @@ t.test('accepted', { skip }, async t => {
       },
     ],
   }
-  for (const [name, [message, change, release]] of Object.entries(accepted)) {
-    const { output, code } = await breaking(change, release)
+  for (const [name, [message, change]] of Object.entries(accepted)) {
+    const { output, code } = await breaking(change)
     t.match(output, message, name)
     t.equal(code, 0, name)
   }
@@ -138,7 +178,7 @@ t.test('a new code is refused while only the listed ones are allowed', { skip },
   t.equal(code, 1)
 })
 
-t.test('without a release there is nothing to compare', { skip }, async t => {
+t.test('without a release there is nothing to compare', async t => {
   await using folder = await temporaryFolder()
   const { output, code } = await run(folder.path)
   t.match(output, /There is no released contract yet/)

@@ -1,6 +1,6 @@
 /** `npm run breaking`: how it judges what oasdiff finds. */
 import t from 'tap'
-import { type Change, describe, judge, neededStep } from '../../scripts/release/changes.ts'
+import { type Change, describe, judge, judgeLimits, neededStep } from '../../scripts/release/changes.ts'
 import type { Finding } from '../../scripts/support/oasdiff.ts'
 
 const finding = (id: string, level: Finding['level'], text = id, path = '/a'): Finding => ({
@@ -63,16 +63,23 @@ t.test('a new value in a response is breaking unless the released contract allow
   t.equal(level({ a: open, b: { anyOf: [code, { type: 'null' }] } }), 'ERR', 'not everywhere')
 })
 
+t.test('a lower limit is breaking, a higher one is not', async t => {
+  const limits = (body_bytes?: number) => ({ 'x-limits': { ...(body_bytes !== undefined && { body_bytes }) } })
+  t.match(describe(judgeLimits(limits(2), limits(1))), [/^ERR {3}lowered the limit `body_bytes` from 2 to 1/])
+  t.same(judgeLimits(limits(1), limits(2)), [])
+  t.match(describe(judgeLimits(limits(), limits(1))), [/^ERR {3}added the limit `body_bytes`/])
+  t.same(judgeLimits(limits(1), limits()), [])
+})
+
 t.test('an exception makes a change harmless and is printed with its reason', async t => {
   const changes = judge([finding('removed', 3)], {}, { removed: 'nobody has used it' })
   t.same(describe(changes), ['INFO  removed (GET /a); nobody has used it'])
 })
 
 t.test('the needed step follows the most severe change', async t => {
-  const step = (level: Finding['level'], released = '1.0.0') => neededStep(judge([finding('x', level)], {}), released)
+  const step = (level: Finding['level']) => neededStep(judge([finding('x', level)], {}))
   t.equal(step(3), 'major')
-  t.equal(step(3, '0.1.0'), 'minor')
   t.equal(step(2), 'minor')
   t.equal(step(1), 'minor')
-  t.equal(neededStep([], '1.0.0'), 'patch')
+  t.equal(neededStep([]), 'patch')
 })

@@ -81,6 +81,9 @@ t.test('an unknown trait or problem is an error', async t => {
   const unknown = { responses: { A: { description: 'A', 'x-problems': ['lost'] } } }
   t.throws(() => expand(unknown, common), { message: /lost/ })
   t.throws(() => expand(withOperation({ 'x-traits': ['odd'] }), common), { message: /odd/ })
+  const both = withOperation({ responses: { 200: { ...ref('responses/Own'), 'x-problems': ['gone'] } } })
+  t.throws(() => expand(both, common), { message: /has its own traits/ })
+  t.throws(() => expand({ schemas: { Code: { 'x-enum-from': 'odd' } } }, common), { message: /odd/ })
 })
 
 t.test(

@@ -1,6 +1,6 @@
 /** `npm run release`: version arithmetic, and the texts that a release changes. */
 import t from 'tap'
-import { isInitial, raise, versionError, withRelease, withVersion } from '../../scripts/release/version.ts'
+import { raise, versionError, withRelease, withVersion } from '../../scripts/release/version.ts'
 
 t.test('a step raises its number and resets the smaller ones', async t => {
   t.equal(raise('1.2.3', 'major'), '2.0.0')
@@ -8,11 +8,6 @@ t.test('a step raises its number and resets the smaller ones', async t => {
   t.equal(raise('1.2.3', 'patch'), '1.2.4')
   t.equal(raise('0.9.9', 'minor'), '0.10.0')
   t.throws(() => raise('1.2', 'patch'), { message: '1.2 is not a version of the form 1.2.3.' })
-})
-
-t.test('versions below 1.0.0 are initial', async t => {
-  t.equal(isInitial('0.12.0'), true)
-  t.equal(isInitial('1.0.0'), false)
 })
 
 t.test('the version must be the released one, or high enough for the changes', async t => {

@@ -20,17 +20,17 @@ t.test('deleteTasks deletes the tasks that the filter selects and returns their 
   const [alice, bob] = [await service.newUser(), await service.newUser()]
   for (let index = 0; index < 6; index += 1) await alice.createTask({ title: 'T', completed: index % 2 === 0 })
   const other = await bob.createTask({ title: 'T', completed: true })
-  t.same(await deleteCompleted(alice), { deleted: 3, has_more: false })
+  t.same(await deleteCompleted(alice), { deleted_count: 3, has_more: false })
   t.same(
     (await live(alice)).map(({ completed }) => completed),
     [false, false, false],
   )
   t.equal((await bob.send.getTask(other.id)).status, 200, 'tasks of other users are kept')
   t.same((await trash(alice)).map(({ revision }) => revision).sort(), [7, 8, 9], 'each deletion takes a revision')
-  t.same(await deleteCompleted(alice), { deleted: 0, has_more: false })
+  t.same(await deleteCompleted(alice), { deleted_count: 0, has_more: false })
   t.equal((await alice.createTask({ title: 'Next' })).revision, 10, 'deleting nothing takes no revision')
-  t.same(await alice.deleteTasks({ query: { completed: false } }), { deleted: 4, has_more: false })
-  t.same(await deleteCompleted(await service.newUser()), { deleted: 0, has_more: false })
+  t.same(await alice.deleteTasks({ query: { completed: false } }), { deleted_count: 4, has_more: false })
+  t.same(await deleteCompleted(await service.newUser()), { deleted_count: 0, has_more: false })
 })
 
 t.test('deleteTasks deletes at most as many tasks as the contract says and reports whether more remain', async t => {
@@ -43,8 +43,8 @@ t.test('deleteTasks deletes at most as many tasks as the contract says and repor
     insert into task (user_id, id, title, completed, completed_at, created_at, updated_at, revision)
     select ${alice.id}, gen_random_uuid(), 'T', true, now(), now(), now(), number
     from generate_series(1, ${most + 1}::int) as number`.execute(kysely)
-  t.same(await deleteCompleted(alice), { deleted: most, has_more: true })
-  t.same(await deleteCompleted(alice), { deleted: 1, has_more: false })
+  t.same(await deleteCompleted(alice), { deleted_count: most, has_more: true })
+  t.same(await deleteCompleted(alice), { deleted_count: 1, has_more: false })
   t.equal((await alice.createTask({ title: 'Next' })).revision, 2 * (most + 1) + 1)
 })
 
@@ -62,7 +62,7 @@ t.test(
     const removing = removeAll(kysely, { userId: alice.id, completed: true, limit: 2, now: new Date().toISOString() })
     await untilWaiting(kysely, 'with chosen as')
     await changing.commit().execute()
-    t.match(await removing, { deleted: 1, has_more: true })
+    t.match(await removing, { deleted_count: 1, has_more: true })
   },
 )
 
@@ -88,7 +88,7 @@ t.test('deleteTasks beside concurrent writes deletes each task once and gives ea
   t.ok(updates.every(({ status }) => status === 200 || status === 404))
   const [deleted, kept] = [await trash(alice), await live(alice)]
   t.equal(
-    deletions.reduce((sum, { deleted }) => sum + deleted, 0),
+    deletions.reduce((sum, { deleted_count }) => sum + deleted_count, 0),
     deleted.length,
   )
   const revisions = [...deleted, ...kept].map(({ revision }) => revision)
