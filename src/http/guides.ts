@@ -27,8 +27,8 @@ export async function registerGuides(app: FastifyInstance): Promise<void> {
 /** @throws if the target of a link is unknown */
 export function resolve(href: string): string | undefined {
   if (/^(https?:|#|\/)/.test(href)) return href
-  const [file, fragment] = href.split('#') as [string, string?]
+  const [file] = href.split('#') as [string]
   if (!Object.hasOwn(targets, file)) throw new Error(`a guide links to ${file}, which is not known`)
   const target = targets[file]
-  return target !== undefined && fragment !== undefined ? `${target}#${fragment}` : target
+  return target === undefined ? undefined : href.replace(file, target)
 }

@@ -49,7 +49,7 @@ export function servePage(markdown: string, resolve: (href: string) => string | 
       },
     },
   })
-  const [, title = ''] = /^# (.+)$/m.exec(markdown) ?? []
+  const [, title] = /^# (.+)$/m.exec(markdown) as unknown as [string, string]
   const html = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">

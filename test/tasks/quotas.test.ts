@@ -92,7 +92,7 @@ t.test('deleteTasks, batches and keyed deletions observe the quota of tombstones
   await alice.batchTasks({ items })
   t.same((await counts(alice))?.tombstones, ['2', '2'])
   await fill(alice)
-  t.match(await alice.deleteTasks({ query: { completed: false } }), { deleted: 3 })
+  t.match(await alice.deleteTasks({ query: { completed: false } }), { deleted_count: 3 })
   t.same((await counts(alice))?.tombstones, ['2', '2'])
   const { id } = await alice.createTask({ title: 'T' })
   await alice.deleteTask(id, { header: { 'Idempotency-Key': 'key' } })
