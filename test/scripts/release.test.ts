@@ -1,6 +1,6 @@
 /** `npm run release` in a small repository: what it refuses, and what a release changes. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -40,7 +40,17 @@ async function createRepository(path: string) {
 
   git('init', '--quiet')
   for (const folder of ['openapi', 'scripts']) await mkdir(join(path, folder))
-  for (const file of ['package.json', 'package-lock.json']) await copyFile(join(root, file), join(path, file))
+  // The version of the repository itself rises; that of the test does not.
+  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+  for (const file of ['package.json', 'package-lock.json']) {
+    const text = await readFile(join(root, file), 'utf8')
+    // The first two are those of the package itself.
+    const old = text.split(`"version": "${version}"`)
+    await writeFile(
+      join(path, file),
+      [old.slice(0, 3).join('"version": "0.1.0"'), ...old.slice(3)].join(`"version": "${version}"`),
+    )
+  }
   const contract = await readFile(join(root, 'openapi/openapi.gen.yaml'), 'utf8')
   await writeFile(join(path, 'openapi/openapi.yaml'), withVersion(contract, '0.1.0'))
   await writeFile(join(path, 'scripts/generate.ts'), generator)
