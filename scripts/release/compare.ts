@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
 import { findDifferences, installOasdiff } from '../support/oasdiff.ts'
-import { type Change, judge, judgeLimits, neededStep } from './changes.ts'
+import { type Change, judge, judgeUnreferenced, neededStep } from './changes.ts'
 import type { Step } from './version.ts'
 
 export const bundle = 'openapi/openapi.gen.yaml'
@@ -23,7 +23,7 @@ export async function compareWithRelease(required: boolean): Promise<Comparison 
   installOasdiff(required)
   const released = parse(await readFile(releasedBundle, 'utf8'))
   const current = parse(await readFile(bundle, 'utf8'))
-  const changes = [...judgeLimits(released, current), ...judge(findDifferences(releasedBundle, bundle), released)]
+  const changes = [...judgeUnreferenced(released, current), ...judge(findDifferences(releasedBundle, bundle))]
   const versions = { released: released.info.version, current: current.info.version }
   return { ...versions, changes, needed: neededStep(changes) }
 }

@@ -12,6 +12,11 @@ const RATE = '"(user|address)"'
 /** A string without NUL. */
 const text = (maxLength: number) => ({ pattern: '^[^\\x00]*$', maxLength })
 
+/** A value of an enumeration that the contract leaves open. */
+function oneOfThe(name: string): Schema {
+  return { $ref: `#/components/schemas/${name}` }
+}
+
 /** By schema, or by schema and field. */
 const rules: Record<string, Schema> = {
   TaskId: UUID,
@@ -28,12 +33,16 @@ const rules: Record<string, Schema> = {
   'ChangePage.data': { maxItems: 500 },
   'ChangePage.next_sync_token': { pattern: BASE64URL, minLength: 30, maxLength: 128 },
   'Change.id': UUID,
+  'Change.kind': oneOfThe('ChangeKind'),
   'Problem.type': { pattern: '^/problems/[a-z_]+$', maxLength: 64 },
   'Problem.title': text(100),
   'Problem.detail': text(500),
   'Problem.instance': { pattern: '^/requests/[!-~]+$', maxLength: 512 },
+  'Problem.code': oneOfThe('ProblemCode'),
   'Problem.index': { maximum: 99 },
   'Problem.errors': { maxItems: 100 },
+  'ValidationError.in': oneOfThe('RequestPart'),
+  'ValidationError.code': oneOfThe('ValidationErrorCode'),
   'ValidationError.pointer': { pattern: '^(/[^\\x00]*)?$', maxLength: 256 },
   'ValidationError.name': text(256),
   'ValidationError.detail': text(500),
@@ -67,12 +76,10 @@ export function closeResponses(contract: Contract): Contract {
   }
 
   function close(schema: Schema, name: string): Schema {
-    const anyOf = schema.anyOf as Schema[] | undefined
-    // Known values, or any other string.
-    if (anyOf?.[1]?.type === 'string') return anyOf[0] as Schema
+    const rule = rules[name]
     unused.delete(name)
-    // JSON Schema allows other keywords beside $ref, and both apply.
-    return { ...schema, ...rules[name] }
+    // Keywords beside $ref are lost when it is dereferenced.
+    return rule?.$ref !== undefined ? rule : schema.$ref !== undefined ? schema : { ...schema, ...rule }
   }
 
   const copy: Contract = JSON.parse(JSON.stringify(contract), (name, value) => {

@@ -258,6 +258,26 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * @description The kinds of problem that this version of the contract knows. Codes are never renamed.
+         * @enum {string}
+         */
+        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "id_in_trash" | "quota_exceeded" | "idempotency_key_in_use" | "sync_token_expired" | "precondition_failed" | "content_too_large" | "unsupported_media_type" | "misdirected_request" | "idempotency_key_reused" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "overloaded" | "shutting_down" | "issuer_unavailable";
+        /**
+         * @description The rules that this version of the contract knows.
+         * @enum {string}
+         */
+        ValidationErrorCode: "required" | "unknown" | "repeated" | "wrong_type" | "too_short" | "too_long" | "too_small" | "too_large" | "not_a_choice" | "wrong_format" | "malformed_text" | "unexpected_body";
+        /**
+         * @description The parts of a request that this version of the contract knows.
+         * @enum {string}
+         */
+        RequestPart: "path" | "query" | "header" | "body";
+        /**
+         * @description The kinds of change that this version of the contract knows.
+         * @enum {string}
+         */
+        ChangeKind: "task";
         /** @description The name of a user, as in the `sub` of the token. */
         UserId: string;
         /**
@@ -265,31 +285,19 @@ export interface components {
          * @enum {string}
          */
         TaskSort: "created_at.desc" | "created_at.asc" | "updated_at.desc" | "updated_at.asc" | "title.asc" | "title.desc";
-        /**
-         * @description The kinds of problem that this version of the contract knows. Codes are never renamed.
-         * @enum {string}
-         */
-        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "id_in_trash" | "quota_exceeded" | "idempotency_key_in_use" | "sync_token_expired" | "precondition_failed" | "content_too_large" | "unsupported_media_type" | "misdirected_request" | "idempotency_key_reused" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "overloaded" | "shutting_down" | "issuer_unavailable";
-        /**
-         * @description The parts of a request that this version of the contract knows.
-         * @enum {string}
-         */
-        RequestPart: "path" | "query" | "header" | "body";
-        /**
-         * @description The rules that this version of the contract knows.
-         * @enum {string}
-         */
-        ValidationErrorCode: "required" | "unknown" | "repeated" | "wrong_type" | "too_short" | "too_long" | "too_small" | "too_large" | "not_a_choice" | "wrong_format" | "malformed_text" | "unexpected_body";
         /** @description One part of the request that is not valid. */
         ValidationError: {
-            /** @description The part of the request. */
-            in: string | components["schemas"]["RequestPart"];
+            /** @description The part of the request. `RequestPart` lists those of this version; more may be added. */
+            in: string;
             /** @description The place in the body, as a JSON pointer (RFC 6901; at most 256 characters). Only with `body`. */
             pointer?: string;
             /** @description The name of the parameter (at most 256 characters). Only with `path`, `query` and `header`. */
             name?: string;
-            /** @description The rule that is violated, for programs. More codes may be added: treat an unknown one as invalid input. */
-            code: components["schemas"]["ValidationErrorCode"] | string;
+            /**
+             * @description The rule that is violated, for programs. `ValidationErrorCode` lists the codes of this version; more may be added:
+             *     treat an unknown one as invalid input.
+             */
+            code: string;
             /** @description What to change, for people. */
             detail: string;
         };
@@ -314,8 +322,11 @@ export interface components {
              * @description Identifies this occurrence; ends with the request id.
              */
             instance: string;
-            /** @description The kind of problem, for programs. More codes may be added: handle an unknown one by its `status`. */
-            code: components["schemas"]["ProblemCode"] | string;
+            /**
+             * @description The kind of problem, for programs. `ProblemCode` lists the codes of this version; more may be added: handle an
+             *     unknown one by its `status`.
+             */
+            code: string;
             /**
              * Format: int32
              * @description The index of the batch item that failed, counted from 0. Only with batchTasks.
@@ -498,15 +509,13 @@ export interface components {
             /** @description `true` completes the task, `false` reopens it. */
             completed: boolean;
         };
-        /**
-         * @description The kinds of change that this version of the contract knows.
-         * @enum {string}
-         */
-        ChangeKind: "task";
         /** @description What was created, changed, deleted or restored. */
         Change: {
-            /** @description What has changed. More kinds may be added; clients must ignore changes of a kind they do not know. */
-            kind: components["schemas"]["ChangeKind"] | string;
+            /**
+             * @description What has changed. `ChangeKind` lists the kinds of this version; more may be added: ignore changes of a kind that you
+             *     do not know.
+             */
+            kind: string;
             /** @description The id of what has changed. For the kind `task`, the id of the task. */
             id: string;
             revision: components["schemas"]["Revision"];

@@ -55,13 +55,13 @@ t.test(
     for (const keyword of ['additionalProperties', 'pattern', 'maxLength', 'maxItems']) {
       t.same(new Set(schemas.filter(schema => keyword in schema).map(schema => schema.description)), new Set(), keyword)
     }
-    for (const name of ['code', 'kind']) {
+    for (const name of ['code', 'kind', 'in']) {
       const declared = schemas
         .map(({ properties }) => (properties as Record<string, Schema> | undefined)?.[name])
         .filter(schema => schema !== undefined)
       t.ok(declared.length > 0)
       t.ok(
-        declared.every(({ anyOf }) => (anyOf as Schema[])[1]?.type === 'string'),
+        declared.every(schema => schema.type === 'string' && !('enum' in schema)),
         name,
       )
     }

@@ -89,7 +89,7 @@ t.test('refused', { skip }, async t => {
       },
     ],
     'a removed code': [
-      /ERR {3}removed the .*`id_taken`.*; nothing is removed within a major version/,
+      /ERR {3}removed `id_taken` from `ProblemCode`/,
       ({ components }) => {
         const { ProblemCode } = components.schemas
         ProblemCode.enum = ProblemCode.enum.filter((code: string) => code !== 'id_taken')
@@ -150,7 +150,7 @@ t.test('accepted', { skip }, async t => {
       },
     ],
     'a new code, because any string is allowed': [
-      /INFO {2}added the new `new_code` enum value .+ the released contract allows other strings here/,
+      /has no changes/,
       ({ components }) => components.schemas.ProblemCode.enum.push('new_code'),
     ],
     'a new operation': [
@@ -165,17 +165,6 @@ t.test('accepted', { skip }, async t => {
     t.match(output, message, name)
     t.equal(code, 0, name)
   }
-})
-
-t.test('a new code is refused while only the listed ones are allowed', { skip }, async t => {
-  const { output, code } = await breaking(
-    ({ components }) => components.schemas.ProblemCode.enum.push('new_code'),
-    ({ components: { schemas } }) => {
-      schemas.Problem.properties.code = { $ref: '#/components/schemas/ProblemCode' }
-    },
-  )
-  t.match(output, /ERR {3}added the new `new_code` enum value to the `code` response property/)
-  t.equal(code, 1)
 })
 
 t.test('without a release there is nothing to compare', async t => {
