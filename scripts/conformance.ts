@@ -1,104 +1,123 @@
 /**
- * `npm run conformance [-- pglite | postgres]`: Schemathesis against the real server, on a new database of each kind.
- * It fails on any finding, on any error that the server logs, and if the server does not stop with 0.
+ * `npm run conformance [-- pglite | postgres | proxy | mock]`: Schemathesis and the workflows against the real server,
+ * on a new database of each kind; the workflows through Prism, which validates every request and response; and, as a
+ * control, both against Prism's mock, in which they must find what a server without a memory cannot do.
+ *
+ * `npm run conformance -- --url https://... [--token ...] [--user ...]`: both against any server of this contract. The
+ * data of the user are erased.
+ *
+ * It fails on any finding, on any error that our server logs, and if our server does not stop with 0.
  */
-import { execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { SignJWT } from 'jose'
-import { parse, stringify } from 'yaml'
+import { parseArgs } from 'node:util'
+import { decodeJwt, SignJWT } from 'jose'
+import { startMock, startProxy } from './conformance/prism.ts'
+import { runSchemathesis } from './conformance/schemathesis.ts'
+import { type Result, type Target, table } from './conformance/table.ts'
+import { runWorkflows } from './conformance/workflows.ts'
 import { startCluster } from './support/cluster.ts'
+import { operations } from './support/contract.ts'
 import { temporaryFolder } from './support/folder.ts'
 import { startHealthyProcess } from './support/process.ts'
-import { abortOnSignals, exitCode } from './support/signals.ts'
-import { closeResponses } from './support/strict.ts'
+import { abortOnSignals } from './support/signals.ts'
 
-const SCHEMATHESIS = 'schemathesis==4.32.5'
+const USER = 'conformance'
+const NO_AUTHENTICATION = { AUTH_SECRET: '', AUTH_ISSUER: '', AUTH_JWKS_URL: '' }
 
-const root = fileURLToPath(new URL('../', import.meta.url))
-const venv = join(root, 'node_modules/.cache', SCHEMATHESIS)
+const names = new Map(
+  operations.map(({ operationId, method, path }) => [operationId as string, `${method.toUpperCase()} ${path}`]),
+)
+const nameOf = (operationId: string) => names.get(operationId) ?? operationId
 
-/** Installs Schemathesis unless it is installed already. */
-function install(): void {
-  if (existsSync(join(venv, 'bin/schemathesis'))) return
-  try {
-    execFileSync('python3', ['-m', 'venv', venv], { stdio: 'inherit' })
-  } catch {
-    console.error('`python3 -m venv` failed: install Python 3.11 or newer, with ensurepip (Debian: python3-venv).')
-    process.exit(1)
-  }
-  execFileSync(join(venv, 'bin/pip'), ['install', '--quiet', SCHEMATHESIS], { stdio: 'inherit' })
+const workflows = (target: Target) => runWorkflows(target, nameOf, interrupted)
+
+/** Runs both and prints what they find; returns whether everything conforms. */
+async function conforms(target: Target): Promise<boolean> {
+  // The workflows come first: Schemathesis leaves much data behind.
+  return report({ workflows: await workflows(target), schemathesis: await runSchemathesis(target, interrupted) })
 }
 
-/** Settings for a run: of the server beside its database, and of Schemathesis beside `schemathesis.toml`. */
-interface Access {
-  env: Record<string, string>
-  settings: string
-  /** Whether the contract's `security` applies; without authentication it does not, as the contract says. */
-  secured: boolean
+function report(results: Record<string, Result>): boolean {
+  for (const line of table([...names.values()], results)) console.log(line)
+  return Object.values(results).every(({ succeeded, cases }) => succeeded && cases.size > 0)
 }
 
-/** Without authentication, so any user will do. */
-const open: Access = { env: { AUTH_SECRET: '', AUTH_ISSUER: '', AUTH_JWKS_URL: '' }, settings: '', secured: false }
-
-/** With authentication: one user, whose token Schemathesis sends most of the time. */
-async function guarded(): Promise<Access> {
-  const user = 'schemathesis'
-  const secret = randomBytes(32)
-  const token = await new SignJWT()
-    .setProtectedHeader({ alg: 'HS256' })
-    .setSubject(user)
-    .setExpirationTime('1h')
-    .sign(new TextEncoder().encode(secret.toString('hex')))
-  return {
-    env: { ...open.env, AUTH_SECRET: secret.toString('hex'), RATE_LIMIT: '0', ADDRESS_RATE_LIMIT: '0' },
-    settings: `[auth.openapi.bearer]\nbearer = "${token}"\n[parameters]\n"path.user_id" = "${user}"\n`,
-    secured: true,
-  }
-}
-
-/** Runs Schemathesis against a server on `database`; returns whether it found nothing. */
-async function conforms(name: string, database: Record<string, string>, access: Access): Promise<boolean> {
-  console.log(`\nSchemathesis on ${name}`)
-  await using folder = await temporaryFolder()
-  const config = join(folder.path, 'schemathesis.toml')
-  await writeFile(config, `${await readFile(join(root, 'schemathesis.toml'), 'utf8')}\n${access.settings}`)
-  const contract = join(folder.path, 'openapi.yaml')
-  // In this version, undeclared statuses, fields and codes, and strings of another form, are findings.
-  const document = closeResponses(parse(await readFile(join(root, 'openapi/openapi.gen.yaml'), 'utf8')))
-  await writeFile(contract, stringify(access.secured ? document : { ...document, security: [] }))
+/** Runs `test` against our server on a database; without a secret, it has no authentication. */
+async function onServer(
+  environment: Record<string, string>,
+  secret: string | undefined,
+  test: (target: Target) => Promise<boolean>,
+): Promise<boolean> {
+  const access = secret === undefined ? {} : { AUTH_SECRET: secret, RATE_LIMIT: '0', ADDRESS_RATE_LIMIT: '0' }
+  const token = secret === undefined ? undefined : await sign(secret)
   // An empty variable means its default.
-  await using server = await startHealthyProcess({ MAX_EVENT_LOOP_DELAY: '', ...database, ...access.env })
-  const args = ['--config-file', config, 'run', contract, '--url', server.origin]
-  const run = spawn(join(venv, 'bin/schemathesis'), args, { cwd: root, stdio: 'inherit' })
-  const code = await exitCode(run, interrupted)
+  await using server = await startHealthyProcess({
+    MAX_EVENT_LOOP_DELAY: '',
+    ...NO_AUTHENTICATION,
+    ...environment,
+    ...access,
+  })
+  const succeeded = await test({ url: server.origin, user: USER, token })
   const errors = await server.stop()
   for (const error of errors) console.error(error)
-  return code === 0 && errors.length === 0
+  return succeeded && errors.length === 0
 }
 
-const databases: Record<string, () => Promise<boolean>> = {
-  async pglite() {
-    await using folder = await temporaryFolder()
-    return await conforms('PGlite, open', { DATABASE_URL: '', DATA_DIR: folder.path }, open)
-  },
+const sign = (secret: string) =>
+  new SignJWT()
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject(USER)
+    .setExpirationTime('1h')
+    .sign(new TextEncoder().encode(secret))
+
+async function onPglite(test: (target: Target) => Promise<boolean>): Promise<boolean> {
+  await using folder = await temporaryFolder()
+  return await onServer({ DATABASE_URL: '', DATA_DIR: folder.path }, undefined, test)
+}
+
+const runs: Record<string, () => Promise<boolean>> = {
+  pglite: () => onPglite(conforms),
   async postgres() {
     await using cluster = await startCluster()
-    return await conforms('PostgreSQL, with authentication', { DATABASE_URL: cluster.url }, await guarded())
+    return await onServer({ DATABASE_URL: cluster.url }, randomBytes(32).toString('hex'), conforms)
   },
+  proxy: () =>
+    onPglite(async target => {
+      await using proxy = await startProxy(target.url)
+      return report({ workflows: await workflows({ ...target, url: proxy.url }) })
+    }),
+  async mock() {
+    await using mock = await startMock()
+    const result = await workflows({ url: mock.url, user: USER, token: 'any' })
+    report({ workflows: result })
+    // It knows no key that was used and no revision that has changed.
+    return result.findings.has(nameOf('createTask')) && result.findings.has(nameOf('updateTask'))
+  },
+}
+
+/** `--url`: a server that somebody else runs. */
+async function remote(url: string, token: string | undefined, user: string | undefined): Promise<boolean> {
+  const owner = user ?? (token === undefined ? USER : decodeJwt(token).sub)
+  if (owner === undefined) throw new Error('The token has no sub: name the user with --user.')
+  console.log(`Testing ${url} as ${owner}, whose data will be erased.`)
+  return await conforms({ url: url.replace(/\/$/, ''), user: owner, token })
 }
 
 const interrupted = abortOnSignals()
-install()
-const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(databases)
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { url: { type: 'string' }, token: { type: 'string' }, user: { type: 'string' } },
+})
+if (values.url !== undefined) process.exit((await remote(values.url, values.token, values.user)) ? 0 : 1)
+
 const results: boolean[] = []
-for (const name of names) {
+for (const name of positionals.length > 0 ? positionals : Object.keys(runs)) {
   if (interrupted.aborted) break
-  const run = databases[name]
-  if (run === undefined) throw new Error(`Unknown database ${name}: use ${Object.keys(databases).join(' or ')}.`)
-  results.push(await run())
+  const run = runs[name]
+  if (run === undefined) throw new Error(`Unknown run ${name}: use ${Object.keys(runs).join(', ')}.`)
+  console.log(`\nConformance: ${name}`)
+  const succeeded = await run()
+  console.log(`${name}: ${succeeded ? 'passed' : 'failed'}`)
+  results.push(succeeded)
 }
 process.exit(!interrupted.aborted && results.every(Boolean) ? 0 : 1)
