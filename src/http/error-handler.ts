@@ -3,6 +3,7 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest }
 import { PROBLEM_MEDIA_TYPE, Problem } from '../contract/problem.ts'
 import { isBadValue } from '../database/errors.ts'
 import { unsupportedMediaType } from './body.ts'
+import { traceOf } from './trace-context.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -22,7 +23,9 @@ export function handleErrors(app: FastifyInstance, handleError: HandleError): vo
 export function createErrorHandler(log: FastifyBaseLogger): HandleError {
   return (error, request, reply) => {
     const problem = toProblem(error, request)
-    if (isBug(problem)) log.error({ request_id: request.id, err: problem.cause }, 'unexpected error')
+    if (isBug(problem)) {
+      log.error({ request_id: request.id, ...traceOf(request.headers), err: problem.cause }, 'unexpected error')
+    }
     request.problem = problem
     reply
       .code(problem.status)

@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { Metrics } from '../process/metrics.ts'
+import { traceOf } from './trace-context.ts'
 
 /** Records a request that has its response. */
 export type RecordRequest = (request: FastifyRequest, reply: FastifyReply) => void
@@ -30,6 +31,7 @@ function writeLine(request: FastifyRequest, reply: FastifyReply): void {
   request.log[level](
     {
       request_id: request.id,
+      ...traceOf(request.headers),
       operation_id: request.routeOptions.config.operation?.operationId,
       method: request.method,
       path: request.url.split('?', 1)[0],

@@ -13,6 +13,7 @@ import type { Document } from '../contract/load.ts'
 import { PROBLEM_MEDIA_TYPE, Problem } from '../contract/problem.ts'
 import type { Connections } from './connections.ts'
 import type { GetRequestId } from './request-id.ts'
+import { type Trace, traceOf } from './trace-context.ts'
 
 export interface SocketOptions {
   getRequestId: GetRequestId
@@ -31,9 +32,10 @@ export function guardSocket(server: Server, connections: Connections, options: S
   const { getRequestId, headers, limits, log, onResponse } = options
 
   /** Writes and logs a whole response, and ends the connection: nothing after bad input can be trusted. */
-  function refuse(socket: Duplex, problem: Problem, requestId: string): void {
-    log.info({ request_id: requestId, status: problem.status, problem: problem.code }, 'request refused')
-    onResponse(problem.status)
+  function refuse(socket: Duplex, problem: Problem, requestId: string, trace?: Trace): void {
+    const { status, code } = problem
+    log.info({ request_id: requestId, ...trace, status, problem: code }, 'request refused')
+    onResponse(status)
     socket.end(render(problem, requestId, headers))
   }
 
@@ -67,7 +69,7 @@ export function guardSocket(server: Server, connections: Connections, options: S
       return
     }
     const problem = new Problem('method_not_allowed', 'This server is not a proxy.', { headers: { allow: '' } })
-    refuse(socket, problem, getRequestId(request))
+    refuse(socket, problem, getRequestId(request), traceOf(request.headers))
   }
 
   // Replaces Fastify's handler, whose responses are not problems.
