@@ -6,7 +6,7 @@
 import type { QueryResult } from 'pg'
 import { CLOSED, CONNECT_TIMEOUT, POOL_TIMEOUT } from './errors.ts'
 import { type Pending, Pipeline, type PipelineConnection, type Statement } from './pipeline.ts'
-import type { PoolUsage } from './store.ts'
+import type { PoolLoad } from './store.ts'
 
 /** All durations are in milliseconds. */
 export interface PipelinePoolOptions {
@@ -32,7 +32,7 @@ export interface PipelinePoolOptions {
 export interface PipelinePool {
   /** Sends one statement; fails as the connection does, or with the timeouts of the driver's own pool. */
   query(statement: Statement): Promise<QueryResult>
-  usage(): PoolUsage
+  usage(): PoolLoad
   /** Closes each connection as soon as nothing is in flight on it; statements that still wait for room fail. */
   close(): Promise<void>
 }

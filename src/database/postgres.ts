@@ -9,7 +9,7 @@ import { breaksConnection } from './errors.ts'
 import { createPipelinePool } from './pipeline-pool.ts'
 import { SESSION_FORMAT, type Settings, setStatements } from './session.ts'
 import { statementInfo, statementName } from './statement.ts'
-import type { PoolUsage, Store } from './store.ts'
+import type { Store } from './store.ts'
 import type { Tables } from './tables.ts'
 
 /** Milliseconds after which a connection is replaced, and after which an idle one is closed. */
@@ -80,9 +80,11 @@ export function openPostgres({ databaseUrl, migrationUrl, poolSize, isPrepared }
     poolUsage: () => {
       const { totalCount, idleCount, waitingCount } = pool
       const transactions = { busy: totalCount - idleCount, idle: idleCount, waiting: waitingCount }
-      const all = [reads.usage(), writes.usage(), transactions]
-      const sum = (state: keyof PoolUsage) => all.reduce((total, usage) => total + usage[state], 0)
-      return { busy: sum('busy'), idle: sum('idle'), waiting: sum('waiting') }
+      return {
+        reads: { ...reads.usage(), max: sizes.reads },
+        writes: { ...writes.usage(), max: sizes.writes },
+        transactions: { ...transactions, max: sizes.transactions },
+      }
     },
     description,
     // Migrations may take long, so they get a connection that waits for locks and long statements without a timeout.

@@ -3,16 +3,21 @@ import type { Kysely } from 'kysely'
 import type { Tables } from './tables.ts'
 
 /** The number of busy and idle connections, and of requests that wait for one. */
-export interface PoolUsage {
+export interface PoolLoad {
   busy: number
   idle: number
   waiting: number
 }
 
+export interface PoolUsage extends PoolLoad {
+  /** Maximum number of connections. */
+  max: number
+}
+
 export interface Store {
   readonly kysely: Kysely<Tables>
-  /** Undefined for PGlite, which has no pool. */
-  readonly poolUsage?: () => PoolUsage
+  /** The pools by what they are for; undefined for PGlite, which has none. */
+  readonly poolUsage?: (() => Record<string, PoolUsage>) | undefined
   /** The database and its location, for people; without credentials. */
   readonly description: string
   /**

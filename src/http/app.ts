@@ -65,7 +65,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     headers,
     limits,
     log,
-    onResponse: status => metrics?.answered(undefined, status, 0),
+    onResponse: (status, method) => metrics?.answered({ status, method }, 0),
   })
   setSecurityHeaders(app, headers)
   identifyRequests(app, getRequestId)

@@ -17,8 +17,10 @@ export function logRequests(app: FastifyInstance, record: RecordRequest): void {
 export function createRequestLog(metrics: Metrics | undefined): RecordRequest {
   return (request, reply) => {
     writeLine(request, reply)
-    const { operation } = request.routeOptions.config
-    metrics?.answered(operation?.operationId, reply.statusCode, reply.elapsedTime / 1000)
+    const { method, routeOptions } = request
+    const { url: route, config } = routeOptions
+    const { operationId } = config.operation ?? {}
+    metrics?.answered({ status: reply.statusCode, method, route, operationId }, reply.elapsedTime / 1000)
   }
 }
 

@@ -13,7 +13,7 @@ import type { Document } from '../contract/load.ts'
 import { PROBLEM_MEDIA_TYPE, Problem } from '../contract/problem.ts'
 import type { Connections } from './connections.ts'
 import type { GetRequestId } from './request-id.ts'
-import { type Trace, traceOf } from './trace-context.ts'
+import { traceOf } from './trace-context.ts'
 
 export interface SocketOptions {
   getRequestId: GetRequestId
@@ -21,8 +21,8 @@ export interface SocketOptions {
   headers: OutgoingHttpHeaders
   limits: Document['x-limits']
   log: FastifyBaseLogger
-  /** Called with the status of each response. */
-  onResponse: (status: number) => void
+  /** Called with the status of each response, and the method if the request could be parsed. */
+  onResponse: (status: number, method: string | undefined) => void
 }
 
 type ParseError = Error & { code?: string }
@@ -32,10 +32,13 @@ export function guardSocket(server: Server, connections: Connections, options: S
   const { getRequestId, headers, limits, log, onResponse } = options
 
   /** Writes and logs a whole response, and ends the connection: nothing after bad input can be trusted. */
-  function refuse(socket: Duplex, problem: Problem, requestId: string, trace?: Trace): void {
+  function refuse(socket: Duplex, problem: Problem, requestId: string, request?: IncomingMessage): void {
     const { status, code } = problem
-    log.info({ request_id: requestId, ...trace, status, problem: code }, 'request refused')
-    onResponse(status)
+    log.info(
+      { request_id: requestId, ...(request && traceOf(request.headers)), status, problem: code },
+      'request refused',
+    )
+    onResponse(status, request?.method)
     socket.end(render(problem, requestId, headers))
   }
 
@@ -69,7 +72,7 @@ export function guardSocket(server: Server, connections: Connections, options: S
       return
     }
     const problem = new Problem('method_not_allowed', 'This server is not a proxy.', { headers: { allow: '' } })
-    refuse(socket, problem, getRequestId(request), traceOf(request.headers))
+    refuse(socket, problem, getRequestId(request), request)
   }
 
   // Replaces Fastify's handler, whose responses are not problems.

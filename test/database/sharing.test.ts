@@ -77,7 +77,11 @@ t.test('a hundred statements at once share few connections, and an error fails o
     if (number % 10 === 0) t.match(answer, { status: 'rejected', reason: { code: '22012' } })
     else t.match(answer, { value: { rows: [{ quotient: Math.trunc(100 / (number % 10)) }] } })
   }
-  t.match(database.poolUsage?.(), { busy: 0, idle: 1, waiting: 0 })
+  t.match(database.poolUsage?.(), {
+    reads: { busy: 0, idle: 0, waiting: 0 },
+    writes: { busy: 0, idle: 1, waiting: 0 },
+    transactions: { busy: 0, idle: 0, waiting: 0 },
+  })
 })
 
 t.test('a transaction has a connection of its own', async t => {

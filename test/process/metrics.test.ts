@@ -36,7 +36,12 @@ t.test('metrics of requests, process and database are served on a port of their 
   const { id } = await alice.createTask({ title: 'A task' })
   t.equal((await alice.send.listTasks({ query: { limit: 0 } })).status, 400)
   t.equal((await alice.send.deleteTask(id)).status, 503)
+  await call('HEAD', '/health/live')
+  await fetch(`${origin}/problems/forbidden?x=1`)
+  await call('POST', '/health')
+  await call('PURGE', '/health')
   await call('GET', '/nowhere')
+  await call('GET', '/docs/elsewhere')
   await call('GET', '/%')
   await send('GET', '/unparsed', 'nonsense\r\n\r\n')
   await send('CONNECT', 'x:1', 'CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n')
@@ -51,22 +56,33 @@ t.test('metrics of requests, process and database are served on a port of their 
   let text = await response.text()
   // The purge runs beside the requests.
   while (!text.includes('job_runs_total{')) text = await (await fetch(url)).text()
-  for (const [operation, status, count] of [
-    ['createTask', 201, 1],
-    ['listTasks', 400, 1],
-    ['deleteTask', 503, 1],
-    ['none', 404, 1],
-    // A path that cannot be decoded, and bytes that are not HTTP.
-    ['none', 400, 2],
-    ['none', 405, 1],
+  for (const [method, status, route, operation] of [
+    ['POST', 201, '/api/:user_id/tasks', 'createTask'],
+    ['GET', 400, '/api/:user_id/tasks', 'listTasks'],
+    ['DELETE', 503, '/api/:user_id/tasks/:id', 'deleteTask'],
+    ['HEAD', 200, '/health/live', 'getLiveness'],
+    // Without an operation: a page, a method that its path does not have, and one that has no name in the metrics.
+    ['GET', 200, '/problems/forbidden', ''],
+    ['POST', 405, '/health', ''],
+    ['_OTHER', 405, '/health', ''],
+    // Without a route: an unknown path, a path that cannot be decoded, a proxy request and bytes that are not HTTP.
+    ['GET', 404, '', ''],
+    ['GET', 400, '', ''],
+    ['CONNECT', 405, '', ''],
+    ['_OTHER', 400, '', ''],
   ] as const) {
-    const sample = `http_request_duration_seconds_count{operation_id="${operation}",status="${status}"} ${count}\n`
-    t.match(text, sample, `${operation} ${status}`)
+    const labels = [
+      `http_request_method="${method}",http_response_status_code="${status}"`,
+      ...(route ? [`http_route="${route}"`] : []),
+      ...(operation ? [`operation_id="${operation}"`] : []),
+    ]
+    const count = status === 404 ? 2 : 1
+    t.match(text, `http_server_request_duration_seconds_count{${labels}} ${count}\n`, `${method} ${status} ${route}`)
   }
   t.match(text, 'http_connections_closed_total{reason="unanswered"} 1')
   t.match(text, 'database_errors_total{code="55P03"} 1')
-  t.match(text, 'job_runs_total{job="purge",outcome="succeeded"} 1\n')
-  t.match(text, 'job_duration_seconds_count{job="purge"} 1\n')
+  t.match(text, 'job_runs_total{job_name="purge",outcome="succeeded"} 1\n')
+  t.match(text, 'job_duration_seconds_count{job_name="purge"} 1\n')
   t.match(text, /^nodejs_eventloop_lag_seconds /m)
   t.match(text, /^process_resident_memory_bytes /m)
   t.notMatch(text, alice.id, 'no metric names a user')
@@ -75,7 +91,7 @@ t.test('metrics of requests, process and database are served on a port of their 
   t.equal((await fetch(`${origin}/metrics`)).status, 404, 'the public port does not serve metrics')
 })
 
-t.test('metrics count the connections to PostgreSQL by state', async t => {
+t.test('metrics count the connections to PostgreSQL by pool and state', async t => {
   await using proxy = await createProxy()
   await proxy.listen()
   await using service = await startProcess({
@@ -88,12 +104,17 @@ t.test('metrics count the connections to PostgreSQL by state', async t => {
   const { msg } = await logged(line => line.msg.startsWith('metrics on '))
   await untilHealthy(origin)
   const text = await (await fetch(msg.replace('metrics on ', ''))).text()
-  for (const [state, count] of [
-    ['busy', 0],
-    ['idle', 1],
-    ['waiting', 0],
-  ]) {
-    t.match(text, `database_connections{state="${state}"} ${count}\n`)
+  // Health checks write a row.
+  for (const [pool, idle] of [
+    ['reads', 0],
+    ['writes', 1],
+    ['transactions', 0],
+  ] as const) {
+    const name = `db_client_connection_pool_name="${pool}"`
+    t.match(text, `db_client_connection_count{${name},db_client_connection_state="used"} 0\n`)
+    t.match(text, `db_client_connection_count{${name},db_client_connection_state="idle"} ${idle}\n`)
+    t.match(text, `db_client_connection_max{${name}} 1\n`)
+    t.match(text, `db_client_connection_pending_requests{${name}} 0\n`)
   }
 })
 
@@ -103,7 +124,7 @@ t.test('a failed scrape returns 500 and logs one line, and the next one may succ
   let fails = true
   const poolUsage = () => {
     if (fails) throw new Error('on purpose')
-    return { busy: 1, idle: 0, waiting: 0 }
+    return { reads: { busy: 1, idle: 0, waiting: 0, max: 2 } }
   }
   const url = await createMetrics(poolUsage, logger).listen('127.0.0.1', 0)
   // A connection that is kept alive would keep this process alive, too.
@@ -115,7 +136,7 @@ t.test('a failed scrape returns 500 and logs one line, and the next one may succ
   fails = false
   const succeeded = await scrape()
   t.equal(succeeded.status, 200)
-  t.match(await succeeded.text(), 'database_connections{state="busy"} 1\n')
+  t.match(await succeeded.text(), '{db_client_connection_pool_name="reads",db_client_connection_state="used"} 1\n')
   t.equal(log.length, 1)
 })
 

@@ -26,7 +26,7 @@ export function createCounts() {
   const answered: (string | undefined)[] = []
   let changed = Promise.withResolvers<void>()
   const metrics: Metrics = {
-    answered: operation => answered.push(operation),
+    answered: ({ operationId }) => answered.push(operationId),
     databaseFailed: () => undefined,
     connectionClosed(reason) {
       closed.push(reason)
