@@ -1,35 +1,18 @@
 /** Metrics for Prometheus: what they count, where they are served, and how a scrape fails. */
-import { sql } from 'kysely'
 import { pino } from 'pino'
 import t from 'tap'
 import { environment, runToExit, startProcess, untilHealthy } from '../../scripts/support/process.ts'
-import { client, type HeldDatabase, ownDatabase } from '../../scripts/support/service.ts'
-import { conversation } from '../../scripts/support/socket.ts'
+import { client, ownDatabase } from '../../scripts/support/service.ts'
 import { createMetrics } from '../../src/process/metrics.ts'
-import { openPrepared } from '../support/database.ts'
+import { exceedPipelining, lockedDatabase, metricsUrl } from '../support/metrics.ts'
 import { occupyPort } from '../support/ports.ts'
 import { createProxy } from '../support/proxied.ts'
-
-/** Creates a database in which changing a task fails as if its row were locked. */
-async function lockedDatabase(): Promise<HeldDatabase> {
-  await using stack = new AsyncDisposableStack()
-  const config = stack.use(await ownDatabase())
-  await using database = await openPrepared(config)
-  await sql`create function fail() returns trigger language plpgsql as ${sql.lit(`begin
-    raise exception 'on purpose' using errcode = '55P03'; end`)}`.execute(database.kysely)
-  await sql`create trigger fail before delete or update on task for each row execute function fail()`.execute(
-    database.kysely,
-  )
-  stack.move()
-  return config
-}
 
 t.test('metrics of requests, process and database are served on a port of their own', async t => {
   await using config = await lockedDatabase()
   await using service = await startProcess({ ...environment(config), METRICS_PORT: '0' })
-  const { origin, logged } = service
-  const { msg } = await logged(line => line.msg.startsWith('metrics on '))
-  const url = msg.replace('metrics on ', '')
+  const { origin } = service
+  const url = await metricsUrl(service)
   await untilHealthy(origin)
   const { newUser, call, send } = client(origin)
   const alice = await newUser()
@@ -45,11 +28,7 @@ t.test('metrics of requests, process and database are served on a port of their 
   await call('GET', '/%')
   await send('GET', '/unparsed', 'nonsense\r\n\r\n')
   await send('CONNECT', 'x:1', 'CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n')
-  const pipelined = await conversation(
-    Number(new URL(origin).port),
-    'GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(65),
-  )
-  t.equal(pipelined, '')
+  t.equal(await exceedPipelining(service), '')
 
   const response = await fetch(url)
   t.match(response.headers.get('content-type'), /^text\/plain/)
@@ -100,10 +79,8 @@ t.test('metrics count the connections to PostgreSQL by pool and state', async t 
     PURGE_INTERVAL: '0',
     METRICS_PORT: '0',
   })
-  const { origin, logged } = service
-  const { msg } = await logged(line => line.msg.startsWith('metrics on '))
-  await untilHealthy(origin)
-  const text = await (await fetch(msg.replace('metrics on ', ''))).text()
+  await untilHealthy(service.origin)
+  const text = await (await fetch(await metricsUrl(service))).text()
   // Health checks write a row.
   for (const [pool, idle] of [
     ['reads', 0],
@@ -152,7 +129,5 @@ t.test('a METRICS_PORT in use ends the start with one sentence', async t => {
 t.test('METRICS_HOST may be an IPv6 address', async t => {
   await using config = await ownDatabase()
   await using service = await startProcess({ ...environment(config), METRICS_PORT: '0', METRICS_HOST: '::1' })
-  const { logged } = service
-  const { msg } = await logged(line => line.msg.startsWith('metrics on '))
-  t.match(msg, /^metrics on http:\/\/\[::1\]:\d+\/metrics$/)
+  t.match(await metricsUrl(service), /^http:\/\/\[::1\]:\d+\/metrics$/)
 })
