@@ -5,6 +5,7 @@ import { configureGuard } from './auth/index.ts'
 import { authConfig, hasAuthentication } from './config/authentication.ts'
 import { rateLimits } from './config/callers.ts'
 import { databaseConfig } from './config/database.ts'
+import { discovery } from './config/discovery.ts'
 import { address } from './config/listening.ts'
 import { shutdownTimes } from './config/operation.ts'
 import { isNpmScript, readConfig } from './config/read.ts'
@@ -46,6 +47,7 @@ async function run(): Promise<void> {
     quotas: quotas(config),
     trustProxy: config.TRUST_PROXY,
     corsOrigins: config.CORS_ORIGINS,
+    discovery: { ...discovery(config), issuer: config.AUTH_ISSUER },
   })
   forceClosing.addEventListener('abort', () => app.server.closeAllConnections())
 

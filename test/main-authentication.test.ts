@@ -93,6 +93,21 @@ t.test('an issuer without an audience logs a warning, and AUTH_TOKEN_TYPE reject
   t.equal(await status(await issuer.bearer(alice.id, 'key', {}, { typ: 'at+jwt' })), 200)
 })
 
+t.test('AUTH_ISSUER, PUBLIC_URL and SECURITY_CONTACT are in the documents for discovery', async t => {
+  await using issuer = await startIssuer()
+  await using config = await ownDatabase()
+  await using service = await startProcess({
+    ...environment(config),
+    AUTH_ISSUER: issuer.url,
+    PUBLIC_URL: 'https://tasks.example.org',
+    SECURITY_CONTACT: 'https://example.org/security',
+  })
+  const at = (path: string) => fetch(`${service.origin}/.well-known/${path}`)
+  const metadata = { resource: 'https://tasks.example.org', authorization_servers: [issuer.url] }
+  t.match(await (await at('oauth-protected-resource')).json(), metadata)
+  t.match(await (await at('security.txt')).text(), 'Contact: https://example.org/security\n')
+})
+
 t.test('AUTH_SECRET and AUTH_ISSUER together end the start with one sentence', async t => {
   const { code, stderr } = await runToExit({ AUTH_SECRET: secret, AUTH_ISSUER: 'https://issuer.example' })
   t.equal(code, 1)

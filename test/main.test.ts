@@ -65,6 +65,8 @@ t.test('each invalid variable prints one sentence and no stack', async t => {
     RATE_LIMIT: 'none',
     TRUST_PROXY: '10.0.0.0/8,everybody',
     CORS_ORIGINS: 'https://app.example.org/,*',
+    PUBLIC_URL: 'https://tasks.example.org/api',
+    SECURITY_CONTACT: 'security@example.org',
   })
   t.equal(code, 1)
   t.equal(stdout, '')
@@ -77,6 +79,8 @@ t.test('each invalid variable prints one sentence and no stack', async t => {
     'RATE_LIMIT must be a whole number from 0 to 1000000, not "none".',
     'TRUST_PROXY must be addresses or networks such as 10.0.0.0/8, separated by commas, not "10.0.0.0/8,everybody".',
     'CORS_ORIGINS must be origins such as https://app.example.org, separated by commas, not "https://app.example.org/,*".',
+    'PUBLIC_URL must be an origin such as https://tasks.example.org, or http:// and a loopback host, not "https://tasks.example.org/api".',
+    'SECURITY_CONTACT must be a URI such as mailto:security@example.org or https://example.org/security, not "security@example.org".',
     'LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent, not "loud".',
   ])
 })

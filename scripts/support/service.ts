@@ -97,6 +97,7 @@ interface Options
         | 'metrics'
         | 'quotas'
         | 'stopping'
+        | 'discovery'
       >
     > {
   /** A database that the caller holds, or a function that makes one for the service to hold. */
@@ -110,7 +111,7 @@ interface Options
 /** Starts the service; it stops when it is disposed of. */
 export async function startService(options: Options = {}): Promise<Service> {
   const { config = sharedDatabase, logger = silent, requestTimeout = 30_000, prepare = true } = options
-  const { trustProxy, corsOrigins } = options
+  const { trustProxy, corsOrigins, discovery = {} } = options
   // A machine that is busy with other tests must not turn answers into 503.
   const { maxInFlight = 1000, maxEventLoopDelay = 0, stopping = new AbortController().signal } = options
   const { maxConnections = 1000, responseTimeout = 30_000, maxUnsentBytes = 128 * 1024 * 1024, metrics } = options
@@ -137,6 +138,7 @@ export async function startService(options: Options = {}): Promise<Service> {
     stopping,
     trustProxy,
     corsOrigins,
+    discovery,
   })
   await app.listen({ host: '127.0.0.1', port: 0 })
   opened.defer(() => app.close())

@@ -8,6 +8,7 @@ const BASE64URL = '^[A-Za-z0-9_-]+$'
 const UUID = { pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' }
 const TIME = { pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d{3}Z$' }
 const RATE = '"(user|address)"'
+const METADATA = 'resource_metadata="https?://[a-z0-9._:\\[\\]-]+/\\.well-known/oauth-protected-resource"'
 
 /** A string without NUL. */
 const text = (maxLength: number) => ({ pattern: '^[^\\x00]*$', maxLength })
@@ -55,7 +56,10 @@ const headers: Record<string, Schema> = {
   Location: { pattern: '^/api/[^/]+/tasks/[0-9a-f-]{36}$', maxLength: 512 },
   'RateLimit-Policy': { pattern: `^${RATE};q=[0-9]+;w=[0-9]+$`, maxLength: 64 },
   RateLimit: { pattern: `^${RATE};r=[0-9]+;t=[0-9]+$`, maxLength: 64 },
-  'WWW-Authenticate': { pattern: '^Bearer( error="invalid_token")?$', maxLength: 64 },
+  'WWW-Authenticate': {
+    pattern: `^Bearer( error="invalid_token"|( error="invalid_token",)? ${METADATA})?$`,
+    maxLength: 512,
+  },
   Accept: { pattern: '^[a-z+/, -]+$', maxLength: 128 },
   'Accept-Patch': { pattern: '^[a-z+/, -]+$', maxLength: 128 },
 }

@@ -21,7 +21,8 @@ export const callerVariables = {
   TRUST_PROXY: variable(
     '',
     optional(addresses),
-    'Addresses or networks of the proxies in front, separated by commas. X-Forwarded-For is believed only from them.',
+    'Addresses or networks of the proxies in front, separated by commas. X-Forwarded-For, -Host and -Proto are ' +
+      'believed only from them.',
   ),
   CORS_ORIGINS: variable(
     '',

@@ -53,6 +53,21 @@ export const origins = (value: string) => {
   return list
 }
 
+/** An origin that is safe to name in documents: over HTTPS, except on loopback. */
+export const publicOrigin = (value: string) => {
+  if (URL.parse(value)?.origin !== value || !isTrustworthyUrl(value)) {
+    throw new Error('must be an origin such as https://tasks.example.org, or http:// and a loopback host')
+  }
+  return value
+}
+
+export const contact = (value: string) => {
+  if (!/^(mailto:[!-~]+@[!-~]+|https:\/\/[!-~]+|tel:\+?[0-9-]+)$/.test(value) || !URL.canParse(value)) {
+    throw new Error('must be a URI such as mailto:security@example.org or https://example.org/security')
+  }
+  return value
+}
+
 export const postgresUrl = (value: string) => {
   // A URL of a socket has no host, and `URL` requires one after a user.
   if (!/^postgres(ql)?:\/\//.test(value) || !URL.canParse(value.replace('@/', '@socket/'))) {

@@ -2,6 +2,7 @@
 import { authenticationVariables } from './authentication.ts'
 import { callerVariables } from './callers.ts'
 import { databaseVariables } from './database.ts'
+import { discoveryVariables } from './discovery.ts'
 import { listeningVariables } from './listening.ts'
 import { loadVariables } from './load.ts'
 import { operationVariables } from './operation.ts'
@@ -13,6 +14,7 @@ export const variables = {
   ...databaseVariables,
   ...authenticationVariables,
   ...callerVariables,
+  ...discoveryVariables,
   ...operationVariables,
   ...loadVariables,
   ...storageVariables,

@@ -865,7 +865,10 @@ export interface components {
         "RateLimit-Policy": string;
         /** @description What is left of that limit, `r` requests for the next `t` seconds. Absent if there is no limit. */
         RateLimit: string;
-        /** @description The challenge (RFC 6750), with `error="invalid_token"` if a token was sent. */
+        /**
+         * @description The challenge (RFC 6750), with `error="invalid_token"` if a token was sent. If the tokens come from an issuer,
+         *     `resource_metadata` is the URL of the metadata that names it (RFC 9728).
+         */
         "WWW-Authenticate": string;
         /** @description Number of seconds to wait before the next attempt. */
         "Retry-After": components["schemas"]["RetryAfter"];

@@ -11,11 +11,13 @@ import { parseBodies } from './body.ts'
 import { type ConnectionLimits, limitConnections } from './connections.ts'
 import { allowOrigins } from './cors.ts'
 import { createDatabaseAccess } from './database-access.ts'
+import { type DiscoveryOptions, registerDiscovery } from './discovery.ts'
 import { registerDocuments } from './documents.ts'
 import { createErrorHandler, handleErrors } from './error-handler.ts'
 import { registerGuides } from './guides.ts'
 import { refuseUnsafeRequests } from './host.ts'
 import { refuseUnknownRoutes, supportAllMethods } from './methods.ts'
+import { createCompleteChallenge, createOriginOf } from './origin.ts'
 import { refuseOverload } from './overload.ts'
 import { registerProblemPages } from './problem-pages.ts'
 import { createGetRequestId, identifyRequests } from './request-id.ts'
@@ -42,16 +44,19 @@ export interface AppOptions extends ServerOptions, ConnectionLimits {
   stopping: AbortSignal
   /** Origins whose pages may call the service; if undefined, CORS is off. */
   corsOrigins?: string[] | undefined
+  discovery: DiscoveryOptions
 }
 
 /** Builds the service; the caller starts and closes it. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { database, guard, logger: log, metrics, quotas, retention } = options
+  const { database, discovery, guard, logger: log, metrics, quotas, retention } = options
   const contract = await loadContract(handlers)
   const { 'x-limits': limits } = contract.document
   const headers = createSecurityHeaders()
   const getRequestId = createGetRequestId(limits.request_id_characters)
-  const handleError = createErrorHandler(log)
+  const originOf = createOriginOf(discovery.publicUrl)
+  const completeChallenge = discovery.issuer === undefined ? undefined : createCompleteChallenge(originOf)
+  const handleError = createErrorHandler(log, completeChallenge)
   const recordRequest = createRequestLog(metrics)
 
   const app = createServer(options, limits, (error, request, reply) => {
@@ -89,6 +94,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     log,
   })
   await registerDocuments(app, contract)
+  registerDiscovery(app, contract.document.info.title, originOf, discovery)
   await registerGuides(app)
   registerProblemPages(app)
   return app

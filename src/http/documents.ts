@@ -9,7 +9,7 @@ import { serve } from './serve.ts'
 /** Where the interactive reference is served. */
 export const DOCS_PATH = '/docs'
 
-/** Registers `/openapi.yaml`, `/openapi.json`, `/openapi-3.0.yaml` and `/docs`; `/` redirects to `/docs`. */
+/** Registers `/openapi.yaml`, `/openapi.json`, `/openapi-3.0.yaml` and `/docs`. */
 export async function registerDocuments(
   app: FastifyInstance,
   { document, yaml, yaml30 }: Pick<Contract, 'document' | 'yaml' | 'yaml30'>,
@@ -28,7 +28,6 @@ export async function registerDocuments(
     [`${DOCS_PATH}/reference.js`]: await loadScript(),
     [`${DOCS_PATH}/json`]: asJson,
     [`${DOCS_PATH}/yaml`]: asYaml,
-    '/': async (_request, reply) => reply.redirect(DOCS_PATH),
   }
   for (const [url, handler] of Object.entries(handlers)) {
     app.get(url, handler)

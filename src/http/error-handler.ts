@@ -3,6 +3,7 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest }
 import { PROBLEM_MEDIA_TYPE, Problem } from '../contract/problem.ts'
 import { isBadValue } from '../database/errors.ts'
 import { unsupportedMediaType } from './body.ts'
+import type { CompleteChallenge } from './origin.ts'
 import { traceOf } from './trace-context.ts'
 
 declare module 'fastify' {
@@ -19,17 +20,24 @@ export function handleErrors(app: FastifyInstance, handleError: HandleError): vo
   app.setErrorHandler(handleError)
 }
 
-/** Sends the error as a problem. An unexpected error is logged with its stack; the client learns nothing about it. */
-export function createErrorHandler(log: FastifyBaseLogger): HandleError {
+/**
+ * Sends the error as a problem. An unexpected error is logged with its stack; the client learns nothing about it.
+ * @param completeChallenge undefined if a 401 has nothing to add to its challenge
+ */
+export function createErrorHandler(log: FastifyBaseLogger, completeChallenge?: CompleteChallenge): HandleError {
   return (error, request, reply) => {
     const problem = toProblem(error, request)
     if (isBug(problem)) {
       log.error({ request_id: request.id, ...traceOf(request.headers), err: problem.cause }, 'unexpected error')
     }
     request.problem = problem
+    const { 'www-authenticate': challenge, ...headers } = problem.headers
+    if (challenge !== undefined) {
+      reply.header('www-authenticate', completeChallenge?.(challenge, request) ?? challenge)
+    }
     reply
       .code(problem.status)
-      .headers(problem.headers)
+      .headers(headers)
       .header('content-type', PROBLEM_MEDIA_TYPE)
       .send(JSON.stringify(problem.body(request.id)))
   }
