@@ -6,7 +6,7 @@ const oldest = Number(engines.node.replace('>=', ''))
 if (Number.parseInt(process.versions.node, 10) < oldest) {
   console.error(
     `Node ${oldest} or newer is required, but this is ${process.versions.node}. ` +
-      '`npm ci` installs a suitable one, unless it leaves out install scripts or devDependencies.',
+      'In the repository, `npm ci` installs one, unless it leaves out install scripts or devDependencies.',
   )
   process.exit(1)
 }

@@ -1,6 +1,6 @@
 /** Versioned migrations: the files of `migrations/`, run one by one, by one process at a time. */
 import { readdir } from 'node:fs/promises'
-import { basename } from 'node:path'
+import { basename, extname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import { type Migration, type MigrationInfo, type MigrationResultSet, Migrator } from 'kysely/migration'
@@ -8,6 +8,8 @@ import { analyzeLarge } from './statistics.ts'
 import type { Tables } from './tables.ts'
 
 const folder = new URL('../../migrations/', import.meta.url)
+/** That of this file as well: `.ts`, or `.js` once it is built. */
+const extension = extname(import.meta.filename)
 
 /** The oldest PostgreSQL that the tests run on, as server_version_num. */
 export const OLDEST_SERVER = 150000
@@ -23,9 +25,9 @@ interface MigrationFile extends Migration {
 }
 
 async function readMigrations(): Promise<Record<string, MigrationFile>> {
-  const files = (await readdir(folder)).filter(file => file.endsWith('.ts')).sort()
+  const files = (await readdir(folder)).filter(file => file.endsWith(extension)).sort()
   return Object.fromEntries(
-    await Promise.all(files.map(async file => [basename(file, '.ts'), await import(new URL(file, folder).href)])),
+    await Promise.all(files.map(async file => [basename(file, extension), await import(new URL(file, folder).href)])),
   )
 }
 
