@@ -175,6 +175,8 @@ export default {
   ],
   options: {
     doNotFollow: { path: '^node_modules/' },
+    // The tour is built beside a generated client.
+    exclude: { path: '^scripts/clients/typescript/' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: {

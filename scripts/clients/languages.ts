@@ -1,0 +1,33 @@
+/** The languages in which `npm run clients` proves a generated client. A language is an entry here and a folder. */
+
+export interface Language {
+  /** Its section of docs/clients.md, which has the commands that generate the client. */
+  heading: string
+  /** Commands that succeed if the toolchain is installed. */
+  toolchain: string[]
+  /** Builds the tour with the client and runs it; the files of `scripts/clients/<name>/` are beside the client. */
+  tour: string
+  /** What stays in the folder from run to run, because it takes long to install or build. */
+  keep: string[]
+}
+
+export const languages: Record<string, Language> = {
+  typescript: {
+    heading: 'TypeScript',
+    toolchain: ['node --version'],
+    tour: 'tsc && node build/tour.js',
+    keep: [],
+  },
+  python: {
+    heading: 'Python',
+    toolchain: ['python3 -c "import venv, ensurepip"'],
+    tour: '.venv/bin/python tour.py',
+    keep: ['.venv'],
+  },
+  go: {
+    heading: 'Go',
+    toolchain: ['go version'],
+    tour: 'go vet ./... && go run .',
+    keep: [],
+  },
+}

@@ -1,0 +1,53 @@
+/** The folder of a language: the contract, the client that is generated from it, and the tour. */
+import { spawn, spawnSync } from 'node:child_process'
+import { cp, mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { exitCode } from '../support/signals.ts'
+import { languages } from './languages.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+
+/** The commands that generate a client, as docs/clients.md has them: the first block of the language's section. */
+export async function commandsOf(heading: string): Promise<string> {
+  const text = await readFile(join(root, 'docs/clients.md'), 'utf8')
+  const section = text.split(/^### /m).find(part => part.startsWith(`${heading}\n`))
+  const block = /^```sh\n(.*?)^```/ms.exec(section ?? '')?.[1]
+  if (block === undefined) throw new Error(`docs/clients.md has no commands for ${heading}`)
+  return block
+}
+
+/** Runs commands of a shell in a folder; throws if one of them fails. */
+export async function run(commands: string, cwd: string, interrupted: AbortSignal, env = {}): Promise<void> {
+  console.log(commands.trim().replaceAll(/^/gm, '$ '))
+  // `inherit` also for the output, so that the progress of slow tools is seen.
+  const child = spawn('sh', ['-ec', commands], { cwd, env: { ...process.env, ...env }, stdio: 'inherit' })
+  const code = await exitCode(child, interrupted)
+  if (code !== 0) throw new Error(`the commands ended with ${code ?? 'a signal'}`)
+}
+
+/**
+ * Generates the client of a language in a folder of its own, with the tour beside it, and returns the folder. Without
+ * the toolchain it returns undefined, or throws in CI.
+ */
+export async function prepare(name: string, interrupted: AbortSignal): Promise<string | undefined> {
+  const { heading, toolchain, keep } = languages[name] as (typeof languages)[string]
+  const missing = toolchain.find(command => spawnSync('sh', ['-c', command]).status !== 0)
+  if (missing !== undefined) {
+    if (process.env.CI) throw new Error(`\`${missing}\` fails, so its toolchain is not installed`)
+    console.log(`skipped: \`${missing}\` fails, so its toolchain is not installed`)
+    return
+  }
+  const folder = join(root, 'node_modules/.cache/clients', name)
+  await mkdir(folder, { recursive: true })
+  for (const entry of await readdir(folder)) {
+    if (!keep.includes(entry)) await rm(join(folder, entry), { recursive: true })
+  }
+  // Under the names with which the server serves them.
+  for (const version of ['', '-3.0']) {
+    await cp(join(root, `openapi/openapi${version}.gen.yaml`), join(folder, `openapi${version}.yaml`))
+  }
+  await run(await commandsOf(heading), folder, interrupted)
+  await cp(join(root, 'scripts/clients', name), folder, { recursive: true })
+  return folder
+}
