@@ -15,8 +15,8 @@ export const languages: Record<string, Language> = {
   typescript: {
     heading: 'TypeScript',
     toolchain: ['node --version'],
-    tour: 'tsc && node build/tour.js',
-    keep: [],
+    tour: 'npx tsc && node build/tour.js',
+    keep: ['node_modules'],
   },
   python: {
     heading: 'Python',

@@ -43,11 +43,12 @@ export async function prepare(name: string, interrupted: AbortSignal): Promise<s
   for (const entry of await readdir(folder)) {
     if (!keep.includes(entry)) await rm(join(folder, entry), { recursive: true })
   }
+  // Before the client is generated: a generator may read the settings of a project.
+  await cp(join(root, 'scripts/clients', name), folder, { recursive: true })
   // Under the names with which the server serves them.
   for (const version of ['', '-3.0']) {
     await cp(join(root, `openapi/openapi${version}.gen.yaml`), join(folder, `openapi${version}.yaml`))
   }
   await run(await commandsOf(heading), folder, interrupted)
-  await cp(join(root, 'scripts/clients', name), folder, { recursive: true })
   return folder
 }
