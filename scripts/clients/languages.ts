@@ -20,8 +20,8 @@ export const languages: Record<string, Language> = {
   },
   python: {
     heading: 'Python',
-    toolchain: ['python3 -c "import venv, ensurepip"'],
-    tour: '.venv/bin/python tour.py',
+    toolchain: ['python3 -c "import venv, ensurepip, sys; assert sys.version_info >= (3, 11)"'],
+    tour: '.venv/bin/pip install --quiet mypy==2.4.1 && .venv/bin/mypy tour.py && .venv/bin/python tour.py',
     keep: ['.venv'],
   },
   go: {

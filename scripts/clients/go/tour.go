@@ -1,0 +1,173 @@
+// A tour of the service with the client that oapi-codegen generates.
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+
+	"example.com/tour/tasks"
+	"github.com/google/uuid"
+	"github.com/oapi-codegen/nullable"
+)
+
+var (
+	ctx    = context.Background()
+	user   = os.Getenv("TASKS_USER")
+	absent = uuid.MustParse("01a19b7c-a680-7bde-9be2-8c463465bc89")
+	two    = int32(2)
+)
+
+func main() {
+	client := connect(os.Getenv("TASKS_URL"))
+	titles := []string{"one", "two", "three", "four", "five"}
+	var created []tasks.Task
+	for _, title := range titles {
+		response := must(client.CreateTaskWithResponse(ctx, user, nil, tasks.TaskCreate{Title: title}))
+		equal(http.StatusCreated, response.StatusCode())
+		created = append(created, *response.JSON201)
+	}
+	equal(user, created[0].UserId)
+	equal(true, created[0].Description.IsNull())
+	equal(len(titles), len(allTasks(client)))
+	snapshot, token := changesSince(client, nil)
+	equal(len(titles), len(snapshot))
+
+	conditionalUpdate(client, created[0])
+	keyedRetry(client)
+	batch(client, created[1])
+	changes, _ := changesSince(client, &token)
+	equal("one, Once, From a batch, two", strings.Join(titlesOf(changes), ", "))
+	problems(client)
+
+	// A later version of the service.
+	future := connect(os.Getenv("FUTURE_URL"))
+	equal(len(titles)+2, len(allTasks(future)))
+	later := must(future.GetTaskWithResponse(ctx, user, absent, nil))
+	equal("added_later", must(later.ApplicationproblemJSON404.Code.AsProblemCode()))
+	ahead, _ := changesSince(future, nil)
+	equal(len(titles)+2, len(titlesOf(ahead)))
+	equal(true, slices.ContainsFunc(ahead, func(change tasks.Change) bool {
+		return must(change.Kind.AsChangeKind()) == "added_later"
+	}))
+}
+
+// Only one of two writes with the same revision succeeds.
+func conditionalUpdate(client *tasks.ClientWithResponses, task tasks.Task) {
+	revision := fmt.Sprintf(`"%d"`, task.Revision)
+	params := &tasks.UpdateTaskParams{IfMatch: &revision}
+	changed := tasks.TaskUpdate{Description: nullable.NewNullableWithValue("Changed")}
+	updated := must(client.UpdateTaskWithResponse(ctx, user, task.Id, params, changed))
+	equal("Changed", updated.JSON200.Description.MustGet())
+	equal(fmt.Sprintf(`"%d"`, updated.JSON200.Revision), updated.Headers200.ETag)
+	cleared := tasks.TaskUpdate{Description: nullable.NewNullNullable[string]()}
+	outdated := must(client.UpdateTaskWithResponse(ctx, user, task.Id, params, cleared))
+	equal(http.StatusPreconditionFailed, outdated.StatusCode())
+	code := must(outdated.ApplicationproblemJSON412.Code.AsProblemCode())
+	equal(tasks.ProblemCodePreconditionFailed, code)
+	again := must(client.UpdateTaskWithResponse(ctx, user, task.Id, nil, cleared))
+	equal(true, again.JSON200.Description.IsNull())
+}
+
+// The retry gets the response of the first request.
+func keyedRetry(client *tasks.ClientWithResponses) {
+	key := uuid.NewString()
+	params := &tasks.CreateTaskParams{IdempotencyKey: &key}
+	sent := must(client.CreateTaskWithResponse(ctx, user, params, tasks.TaskCreate{Title: "Once"}))
+	retried := must(client.CreateTaskWithResponse(ctx, user, params, tasks.TaskCreate{Title: "Once"}))
+	equal(sent.JSON201.Id, retried.JSON201.Id)
+	equal(true, sent.Headers201.IdempotentReplayed == nil)
+	equal("true", *retried.Headers201.IdempotentReplayed)
+}
+
+func batch(client *tasks.ClientWithResponses, task tasks.Task) {
+	var create, complete tasks.BatchItem
+	check(create.FromBatchCreate(tasks.BatchCreate{Task: tasks.TaskCreate{Title: "From a batch"}}))
+	check(complete.FromBatchComplete(tasks.BatchComplete{Id: task.Id, Completed: true}))
+	body := tasks.Batch{Items: []tasks.BatchItem{create, complete}}
+	results := must(client.BatchTasksWithResponse(ctx, user, nil, body)).JSON200.Items
+	equal("From a batch", results[0].Task.MustGet().Title)
+	equal(true, results[1].Task.MustGet().Completed)
+}
+
+func problems(client *tasks.ClientWithResponses) {
+	unknown := must(client.GetTaskWithResponse(ctx, user, absent, nil))
+	equal(http.StatusNotFound, unknown.StatusCode())
+	equal(tasks.ProblemCodeTaskNotFound, must(unknown.ApplicationproblemJSON404.Code.AsProblemCode()))
+	invalid := must(client.CreateTaskWithResponse(ctx, user, nil, tasks.TaskCreate{Title: ""}))
+	equal(http.StatusBadRequest, invalid.StatusCode())
+	errors := *invalid.ApplicationproblemJSON400.Errors
+	equal(1, len(errors))
+	equal(tasks.ValidationErrorInBody, errors[0].In)
+	equal("/title", *errors[0].Pointer)
+	equal(tasks.ValidationErrorCodeTooShort, must(errors[0].Code.AsValidationErrorCode()))
+}
+
+// All tasks, two per page.
+func allTasks(client *tasks.ClientWithResponses) []tasks.Task {
+	var all []tasks.Task
+	params := &tasks.ListTasksParams{Limit: &two}
+	for {
+		page := must(client.ListTasksWithResponse(ctx, user, params)).JSON200
+		all = append(all, page.Data...)
+		cursor, err := page.NextCursor.Get()
+		if err != nil {
+			return all
+		}
+		params.Cursor = &cursor
+	}
+}
+
+// The changes since a sync token, two per page, and the next token.
+func changesSince(client *tasks.ClientWithResponses, token *string) ([]tasks.Change, string) {
+	var all []tasks.Change
+	for {
+		params := &tasks.ListChangesParams{Limit: &two, SyncToken: token}
+		page := must(client.ListChangesWithResponse(ctx, user, params)).JSON200
+		all = append(all, page.Data...)
+		token = &page.NextSyncToken
+		if !page.HasMore {
+			return all, *token
+		}
+	}
+}
+
+// Of changes of a known kind.
+func titlesOf(changes []tasks.Change) []string {
+	var titles []string
+	for _, change := range changes {
+		if must(change.Kind.AsChangeKind()) == tasks.ChangeKindTask {
+			titles = append(titles, change.Task.MustGet().Title)
+		}
+	}
+	return titles
+}
+
+func connect(server string) *tasks.ClientWithResponses {
+	authorize := func(_ context.Context, request *http.Request) error {
+		request.Header.Set("Authorization", "Bearer "+os.Getenv("TASKS_TOKEN"))
+		return nil
+	}
+	return must(tasks.NewClientWithResponses(server, tasks.WithRequestEditorFn(authorize)))
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+}
+
+func must[T any](value T, err error) T {
+	check(err)
+	return value
+}
+
+func equal[T comparable](expected, actual T) {
+	if expected != actual {
+		check(fmt.Errorf("expected %v, got %v", expected, actual))
+	}
+}
