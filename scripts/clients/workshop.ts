@@ -8,13 +8,13 @@ import { languages } from './languages.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
-/** The commands that generate a client, as docs/clients.md has them: the first block of the language's section. */
-export async function commandsOf(heading: string): Promise<string> {
+/** What docs/clients.md has for a language: the commands that generate its client, and lines of its tour. */
+export async function sectionOf(heading: string): Promise<{ commands: string; example: string }> {
   const text = await readFile(join(root, 'docs/clients.md'), 'utf8')
-  const section = text.split(/^### /m).find(part => part.startsWith(`${heading}\n`))
-  const block = /^```sh\n(.*?)^```/ms.exec(section ?? '')?.[1]
-  if (block === undefined) throw new Error(`docs/clients.md has no commands for ${heading}`)
-  return block
+  const section = text.split(/^##+ /m).find(part => part.startsWith(`${heading}\n`))
+  const [commands, example] = [...(section ?? '').matchAll(/^```\w+\n(.*?)^```/gms)].map(([, block]) => block)
+  if (commands === undefined || example === undefined) throw new Error(`docs/clients.md has no ${heading}`)
+  return { commands, example }
 }
 
 /** Runs commands of a shell in a folder; throws if one of them fails. */
@@ -38,6 +38,7 @@ export async function prepare(name: string, interrupted: AbortSignal): Promise<s
     console.log(`skipped: \`${missing}\` fails, so its toolchain is not installed`)
     return
   }
+  const { commands } = await sectionOf(heading)
   const folder = join(root, 'node_modules/.cache/clients', name)
   await mkdir(folder, { recursive: true })
   for (const entry of await readdir(folder)) {
@@ -49,6 +50,6 @@ export async function prepare(name: string, interrupted: AbortSignal): Promise<s
   for (const version of ['', '-3.0']) {
     await cp(join(root, `openapi/openapi${version}.gen.yaml`), join(folder, `openapi${version}.yaml`))
   }
-  await run(await commandsOf(heading), folder, interrupted)
+  await run(commands, folder, interrupted)
   return folder
 }
