@@ -28,32 +28,46 @@ if (unknown.length > 0) throw new Error(`Unknown: ${unknown}. Use ${Object.keys(
 await using folder = await temporaryFolder()
 await using server = await startHealthyProcess({
   // An empty variable means its default.
-  ...{ DATABASE_URL: '', AUTH_ISSUER: '', AUTH_JWKS_URL: '', AUTH_AUDIENCE: '', MAX_EVENT_LOOP_DELAY: '' },
+  ...{
+    DATABASE_URL: '',
+    AUTH_ISSUER: '',
+    AUTH_JWKS_URL: '',
+    AUTH_AUDIENCE: '',
+    AUTH_TOKEN_TYPE: '',
+    MAX_EVENT_LOOP_DELAY: '',
+  },
   ...{ DATA_DIR: folder.path, AUTH_SECRET: secret, RATE_LIMIT: '0', ADDRESS_RATE_LIMIT: '0' },
 })
 await using future = await startFuture(server.origin)
 
-const failures: string[] = []
+const complete: string[] = []
+const skipped: string[] = []
+const failed: string[] = []
 for (const name of names) {
   if (interrupted.aborted) break
   const { heading, tour } = languages[name] as (typeof languages)[string]
   console.log(`\n==> ${heading}`)
   try {
     const workshop = await prepare(name, interrupted)
-    if (workshop === undefined) continue
+    if (workshop === undefined) {
+      skipped.push(heading)
+      continue
+    }
     await run(tour, workshop, interrupted, {
       TASKS_URL: server.origin,
       FUTURE_URL: future.origin,
       TASKS_USER: `${name}-tour`,
       TASKS_TOKEN: await tokenOf(`${name}-tour`),
     })
-    console.log(`${heading}: the tour is complete`)
+    complete.push(heading)
   } catch (error) {
     console.error(`${heading} failed: ${(error as Error).message}`)
-    failures.push(heading)
+    failed.push(heading)
   }
 }
 const errors = await server.stop()
 for (const error of errors) console.error(error)
-console.log(failures.length === 0 ? '\nNo client failed.' : `\nFailed: ${failures.join(', ')}`)
-process.exitCode = !interrupted.aborted && failures.length + errors.length === 0 ? 0 : 1
+for (const [result, headings] of Object.entries({ complete, skipped, failed })) {
+  if (headings.length > 0) console.log(`${result}: ${headings.join(', ')}`)
+}
+process.exitCode = !interrupted.aborted && failed.length + errors.length === 0 ? 0 : 1
