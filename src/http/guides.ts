@@ -13,6 +13,7 @@ const targets: Record<string, string | undefined> = {
   ...Object.fromEntries(GUIDES.map(name => [`${name}.md`, `${PATH}/${name}`])),
   '../openapi/openapi.gen.yaml': '/openapi.yaml',
   '../openapi/openapi-3.0.gen.yaml': '/openapi-3.0.yaml',
+  '../scripts/clients': undefined,
   '../scripts/examples/offline-sync.ts': undefined,
   'adr/0003-put-keeps-later-fields.md': undefined,
 }

@@ -84,10 +84,10 @@ func keyedRetry(client *tasks.ClientWithResponses) {
 }
 
 func batch(client *tasks.ClientWithResponses, task tasks.Task) {
-	var create, complete tasks.BatchItem
-	check(create.FromBatchCreate(tasks.BatchCreate{Task: tasks.TaskCreate{Title: "From a batch"}}))
-	check(complete.FromBatchComplete(tasks.BatchComplete{Id: task.Id, Completed: true}))
-	body := tasks.Batch{Items: []tasks.BatchItem{create, complete}}
+	var create, complete tasks.TaskBatchItem
+	check(create.FromTaskBatchCreate(tasks.TaskBatchCreate{Task: tasks.TaskCreate{Title: "From a batch"}}))
+	check(complete.FromTaskBatchComplete(tasks.TaskBatchComplete{Id: task.Id, Completed: true}))
+	body := tasks.TaskBatch{Items: []tasks.TaskBatchItem{create, complete}}
 	results := must(client.BatchTasksWithResponse(ctx, user, nil, body)).JSON200.Items
 	equal("From a batch", results[0].Task.MustGet().Title)
 	equal(true, results[1].Task.MustGet().Completed)
