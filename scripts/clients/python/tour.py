@@ -8,10 +8,10 @@ from tasks import AuthenticatedClient
 from tasks.api.changes import list_changes
 from tasks.api.tasks import batch_tasks, create_task, get_task, list_tasks, update_task
 from tasks.models import (
-    Batch,
-    BatchComplete,
-    BatchCreate,
-    BatchResult,
+    TaskBatch,
+    TaskBatchComplete,
+    TaskBatchCreate,
+    TaskBatchResult,
     Change,
     ChangePage,
     Problem,
@@ -90,13 +90,13 @@ retried = create_task.sync_detailed(user, client=client, idempotency_key=key, bo
 equal(expect(Task, retried.parsed).id, expect(Task, sent.parsed).id)
 equal((sent.headers.get("Idempotent-Replayed"), retried.headers.get("Idempotent-Replayed")), (None, "true"))
 
-batch = Batch(
+batch = TaskBatch(
     items=[
-        BatchCreate(action="create", task=TaskCreate(title="From a batch")),
-        BatchComplete(action="complete", id=second.id, completed=True),
+        TaskBatchCreate(action="create", task=TaskCreate(title="From a batch")),
+        TaskBatchComplete(action="complete", id=second.id, completed=True),
     ]
 )
-results = expect(BatchResult, batch_tasks.sync(user, client=client, body=batch)).items
+results = expect(TaskBatchResult, batch_tasks.sync(user, client=client, body=batch)).items
 written = [(item.task.title, item.task.completed) for item in results if item.task]
 equal(written, [("From a batch", False), ("two", True)])
 
