@@ -101,9 +101,9 @@ func problems(client *tasks.ClientWithResponses) {
 	equal(http.StatusBadRequest, invalid.StatusCode())
 	errors := *invalid.ApplicationproblemJSON400.Errors
 	equal(1, len(errors))
-	equal(tasks.ValidationErrorInBody, errors[0].In)
+	equal(string(tasks.RequestPartBody), errors[0].In)
 	equal("/title", *errors[0].Pointer)
-	equal(tasks.ValidationErrorCodeTooShort, must(errors[0].Code.AsValidationErrorCode()))
+	equal(string(tasks.ValidationErrorCodeTooShort), errors[0].Code)
 }
 
 // All tasks, two per page.
