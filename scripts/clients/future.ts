@@ -11,7 +11,10 @@ import { buffer } from 'node:stream/consumers'
 const ADDED = 'added_later'
 
 /** Headers that concern one connection, or the bytes of a body that is written anew. */
-const HOP = ['connection', 'content-encoding', 'content-length', 'host', 'keep-alive', 'transfer-encoding']
+const HOP = [
+  ...['connection', 'http2-settings', 'keep-alive', 'transfer-encoding', 'upgrade'],
+  ...['content-encoding', 'content-length', 'host'],
+]
 
 export interface Future extends AsyncDisposable {
   origin: string

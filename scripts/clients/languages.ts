@@ -30,4 +30,25 @@ export const languages: Record<string, Language> = {
     tour: 'go vet ./... && go run .',
     keep: [],
   },
+  java: {
+    heading: 'Java',
+    toolchain: ['mvn --version', 'javac --version'],
+    tour: `
+      mvn -q -B -f tasks package -Dmaven.test.skip -Dmaven.javadoc.skip -Dmaven.source.skip
+      java -cp 'tasks/target/*:tasks/target/lib/*' Tour.java
+    `.replaceAll(/^ +/gm, ''),
+    keep: [],
+  },
+  rust: {
+    heading: 'Rust',
+    toolchain: ['mvn --version', 'cargo --version'],
+    tour: 'cargo run --quiet',
+    keep: ['target', 'Cargo.lock'],
+  },
+  csharp: {
+    heading: 'C#',
+    toolchain: ['mvn --version'],
+    tour: 'sh check.sh',
+    keep: [],
+  },
 }
