@@ -46,7 +46,7 @@ export const languages: Record<string, Language> = {
     keep: ['target', 'Cargo.lock'],
   },
   csharp: {
-    heading: 'C#',
+    heading: 'C# (.NET)',
     toolchain: ['mvn --version'],
     tour: 'sh check.sh',
     keep: [],
