@@ -1,5 +1,5 @@
 /**
- * An example of a client that works offline, on openapi-fetch and the generated types. Edits go to a file first; `sync`
+ * An example of a client that works offline, on `fetch` and the generated types. Edits go to a file first; `sync`
  * sends them, each executed exactly once whatever the network does, and then fetches what others have changed.
  * `offline-sync/tasks.ts` is where to start reading; this file is the command line.
  *

@@ -62,7 +62,7 @@ t.test(
     const removing = removeAll(kysely, { userId: alice.id, completed: true, limit: 2, now: new Date().toISOString() })
     await untilWaiting(kysely, 'with chosen as')
     await changing.commit().execute()
-    t.match(await removing, { deleted_count: 1, has_more: true })
+    t.match(await removing, { deleted: 1, has_more: true })
   },
 )
 

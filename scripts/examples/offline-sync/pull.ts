@@ -1,16 +1,14 @@
 /** Fetches what has changed on the server. */
-import type { Client } from 'openapi-fetch'
-import type { paths } from '../../../src/contract/openapi.gen.ts'
+import type { Api } from './api.ts'
 import type { Storage } from './storage.ts'
 import { describe, withRetries } from './transport.ts'
 
 /** Returns a function that fetches all changes, page by page; each page is saved before the next is requested. */
-export function createPull(api: Client<paths>, user: string, { state, save }: Storage) {
+export function createPull(api: Api, { state, save }: Storage) {
   return async function pull(): Promise<void> {
     for (let more = true; more; await save()) {
       const query = { limit: 500, ...(state.syncToken !== undefined && { sync_token: state.syncToken }) }
-      const params = { path: { user_id: user }, query }
-      const { data, error, response } = await withRetries(() => api.GET('/api/{user_id}/changes', { params }))
+      const { data, error, response } = await withRetries(() => api.listChanges(query))
       if (error?.code === 'sync_token_expired') {
         // Deletions since then may be forgotten: start over with a new snapshot.
         delete state.syncToken

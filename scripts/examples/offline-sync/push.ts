@@ -1,12 +1,11 @@
 /** Sends pending writes to the server, and merges them with what others have written meanwhile. */
 import { randomUUID } from 'node:crypto'
-import type { Client } from 'openapi-fetch'
-import type { paths } from '../../../src/contract/openapi.gen.ts'
+import type { Api, Result, Task } from './api.ts'
 import type { Storage, Write } from './storage.ts'
-import { describe, type Result, type Task, withRetries } from './transport.ts'
+import { describe, withRetries } from './transport.ts'
 
 /** Returns a function that sends the oldest write and removes it from the outbox once the server has decided on it. */
-export function createPush(api: Client<paths>, user: string, { state, save }: Storage) {
+export function createPush(api: Api, { state, save }: Storage) {
   return async function push(write: Write): Promise<void> {
     if (write.kind !== 'create' && write.revision === undefined) {
       const known = state.server[write.id] ?? (await refresh(write.id))
@@ -40,21 +39,16 @@ export function createPush(api: Client<paths>, user: string, { state, save }: St
   }
 
   function attempt({ kind, id, changes, key, revision }: Write): Promise<Result<Task>> {
-    const headers = { 'Idempotency-Key': key }
     if (kind === 'create') {
-      const body = { id, title: '', completed: false, ...changes }
-      return api.POST('/api/{user_id}/tasks', { params: { path: { user_id: user }, header: headers }, body })
+      return api.createTask({ id, title: '', completed: false, ...changes }, { 'Idempotency-Key': key })
     }
-    const params = { path: { user_id: user, id }, header: { ...headers, 'If-Match': `"${revision}"` } }
-    return kind === 'update'
-      ? api.PATCH('/api/{user_id}/tasks/{id}', { params, body: changes })
-      : api.DELETE('/api/{user_id}/tasks/{id}', { params })
+    const headers = { 'Idempotency-Key': key, 'If-Match': `"${revision}"` }
+    return kind === 'update' ? api.updateTask(id, changes, headers) : api.deleteTask(id, headers)
   }
 
   /** Reads the task again; returns undefined if it no longer exists. */
   async function refresh(id: string): Promise<Task | undefined> {
-    const params = { path: { user_id: user, id } }
-    const { data, error, response } = await withRetries(() => api.GET('/api/{user_id}/tasks/{id}', { params }))
+    const { data, error, response } = await withRetries(() => api.getTask(id))
     if (data === undefined && error?.code !== 'task_not_found') throw new Error(describe(response, error))
     if (data === undefined) delete state.server[id]
     else state.server[id] = data

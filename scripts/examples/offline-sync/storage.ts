@@ -1,7 +1,7 @@
 /** The client's state: what has to survive the end of the program, and the file that holds it. */
 import { rmSync } from 'node:fs'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
-import type { Task } from './transport.ts'
+import type { Task } from './api.ts'
 
 /** What the user sees of a task. */
 export type LocalTask = Pick<Task, 'id' | 'title' | 'description' | 'completed'>

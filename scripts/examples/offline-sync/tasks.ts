@@ -1,9 +1,9 @@
 /** Tasks that can be edited offline: edits are queued in a file, and `sync` exchanges them with the server. */
 import { randomUUID } from 'node:crypto'
+import { type Connection, connect } from './api.ts'
 import { createPull } from './pull.ts'
 import { createPush } from './push.ts'
 import { type LocalTask, openStorage, type Refused, type Write } from './storage.ts'
-import { type Connection, connect } from './transport.ts'
 
 export interface Options extends Connection {
   user: string
@@ -16,9 +16,9 @@ export type OfflineTasks = Awaited<ReturnType<typeof openOfflineTasks>>
 export async function openOfflineTasks({ user, file, ...connection }: Options) {
   const storage = await openStorage(file)
   const { state, save } = storage
-  const api = connect(connection)
-  const push = createPush(api, user, storage)
-  const pull = createPull(api, user, storage)
+  const api = connect(user, connection)
+  const push = createPush(api, storage)
+  const pull = createPull(api, storage)
 
   function enqueue(kind: Write['kind'], id: string, changes: Write['changes'] = {}): Promise<void> {
     const isFirst = state.outbox.every(write => write.id !== id)

@@ -1,23 +1,6 @@
-/** Requests to the server, retried while there is hope. */
+/** Retries of requests, and the texts of errors. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import createClient, { type Client } from 'openapi-fetch'
-import type { components, paths } from '../../../src/contract/openapi.gen.ts'
-
-export type Task = components['schemas']['Task']
-type Problem = components['schemas']['Problem']
-
-/** What openapi-fetch returns for any operation. */
-export interface Result<Data> {
-  data?: Data | undefined
-  error?: Problem | undefined
-  response: Response
-}
-
-export interface Connection {
-  url: string
-  token?: string | undefined
-  fetch?: (request: Request) => Promise<Response>
-}
+import type { Result } from './api.ts'
 
 const ATTEMPTS = 5
 /** Milliseconds before the second attempt, doubled before each further one. */
@@ -27,13 +10,6 @@ const FIRST_PAUSE = 100
 export class Offline extends Error {
   override readonly name = 'Offline'
 }
-
-export const connect = ({ url, token, fetch }: Connection): Client<paths> =>
-  createClient<paths>({
-    baseUrl: url,
-    ...(token !== undefined && { headers: { authorization: `Bearer ${token}` } }),
-    ...(fetch !== undefined && { fetch }),
-  })
 
 /**
  * Retries a request that got no response or a temporary error: a timeout, too many requests, a server error, or a key
@@ -65,5 +41,5 @@ export async function withRetries<Data>(request: () => Promise<Result<Data>>): P
 const readRetryAfter = (text: string | null) =>
   (/^[0-9]+$/.test(text ?? '') ? Number(text) * 1000 : Date.parse(text ?? '') - Date.now()) || 0
 
-export const describe = ({ status }: Response, problem: Problem | undefined): string =>
+export const describe = ({ status }: Response, problem: Result<unknown>['error']): string =>
   problem?.code === undefined ? `The server returned ${status}.` : `${problem.code}: ${problem.detail}`
