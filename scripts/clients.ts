@@ -3,22 +3,15 @@
  * tour with it, and runs that against the real server with authentication, and against the future.
  */
 import { randomBytes } from 'node:crypto'
-import { SignJWT } from 'jose'
 import { startFuture } from './clients/future.ts'
 import { languages } from './clients/languages.ts'
 import { prepare, run } from './clients/workshop.ts'
 import { temporaryFolder } from './support/folder.ts'
 import { startHealthyProcess } from './support/process.ts'
 import { abortOnSignals } from './support/signals.ts'
+import { signToken } from './support/token.ts'
 
 const secret = randomBytes(32).toString('hex')
-
-const tokenOf = (user: string) =>
-  new SignJWT()
-    .setProtectedHeader({ alg: 'HS256' })
-    .setSubject(user)
-    .setExpirationTime('1h')
-    .sign(new TextEncoder().encode(secret))
 
 const interrupted = abortOnSignals()
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(languages)
@@ -57,7 +50,7 @@ for (const name of names) {
       TASKS_URL: server.origin,
       FUTURE_URL: future.origin,
       TASKS_USER: `${name}-tour`,
-      TASKS_TOKEN: await tokenOf(`${name}-tour`),
+      TASKS_TOKEN: await signToken(secret, `${name}-tour`),
     })
     complete.push(heading)
   } catch (error) {

@@ -10,7 +10,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { parseArgs } from 'node:util'
-import { decodeJwt, SignJWT } from 'jose'
+import { decodeJwt } from 'jose'
 import { startMock, startProxy } from './conformance/prism.ts'
 import { runSchemathesis } from './conformance/schemathesis.ts'
 import { type Result, type Target, table } from './conformance/table.ts'
@@ -20,6 +20,7 @@ import { operations } from './support/contract.ts'
 import { temporaryFolder } from './support/folder.ts'
 import { startHealthyProcess } from './support/process.ts'
 import { abortOnSignals } from './support/signals.ts'
+import { signToken } from './support/token.ts'
 
 const USER = 'conformance'
 const NO_AUTHENTICATION = { AUTH_SECRET: '', AUTH_ISSUER: '', AUTH_JWKS_URL: '' }
@@ -49,7 +50,7 @@ async function onServer(
   test: (target: Target) => Promise<boolean>,
 ): Promise<boolean> {
   const access = secret === undefined ? {} : { AUTH_SECRET: secret, RATE_LIMIT: '0', ADDRESS_RATE_LIMIT: '0' }
-  const token = secret === undefined ? undefined : await sign(secret)
+  const token = secret === undefined ? undefined : await signToken(secret, USER)
   // An empty variable means its default.
   await using server = await startHealthyProcess({
     MAX_EVENT_LOOP_DELAY: '',
@@ -62,13 +63,6 @@ async function onServer(
   for (const error of errors) console.error(error)
   return succeeded && errors.length === 0
 }
-
-const sign = (secret: string) =>
-  new SignJWT()
-    .setProtectedHeader({ alg: 'HS256' })
-    .setSubject(USER)
-    .setExpirationTime('1h')
-    .sign(new TextEncoder().encode(secret))
 
 async function onPglite(test: (target: Target) => Promise<boolean>): Promise<boolean> {
   await using folder = await temporaryFolder()
