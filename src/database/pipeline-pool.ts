@@ -3,6 +3,7 @@
  * same connection. The pool therefore bounds the statements on each connection, sends on the least loaded one, and
  * avoids a connection that makes no progress.
  */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { QueryResult } from 'pg'
 import { CLOSED, CONNECT_TIMEOUT, POOL_TIMEOUT } from './errors.ts'
 import { type Pending, Pipeline, type PipelineConnection, type Statement } from './pipeline.ts'
@@ -64,7 +65,9 @@ export function createPipelinePool(options: PipelinePoolOptions): PipelinePool {
       const best = choose(time, mayOpen)
       if (mayOpen && (best === undefined || best.load > 0) && pipelines.size + opening < connections) open()
       if (best === undefined) return
-      best.send(waiting.shift() as Pending, time)
+      const pending = waiting.shift() as Pending
+      if (pending.inContext === undefined) best.send(pending, time)
+      else pending.inContext(() => best.send(pending, time))
     }
   }
 
@@ -133,8 +136,11 @@ export function createPipelinePool(options: PipelinePoolOptions): PipelinePool {
     query: statement =>
       new Promise((resolve, reject) => {
         if (isClosed) return reject(new Error(CLOSED))
-        waiting.push({ statement, since: now(), resolve, reject })
+        const pending: Pending = { statement, since: now(), resolve, reject }
+        waiting.push(pending)
         dispatch()
+        // It will be sent by whoever makes room; a tracer must find the request that it belongs to.
+        if (waiting.at(-1) === pending) pending.inContext = AsyncLocalStorage.snapshot()
       }),
     usage() {
       const busy = [...pipelines].filter(({ load }) => load > 0).length

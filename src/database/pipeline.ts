@@ -31,6 +31,8 @@ export interface Pending {
   statement: Statement
   /** When the statement was queued or, once sent, when it was sent. In milliseconds, as all times here. */
   since: number
+  /** Calls a function in the asynchronous context of the statement's request. */
+  inContext?: (work: () => void) => void
   resolve(result: QueryResult): void
   reject(error: Error): void
 }

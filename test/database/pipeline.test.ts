@@ -1,6 +1,6 @@
 /** Which connection gets a statement, and when connections open and end. */
 import t from 'tap'
-import { createLines, sentOn, until, untilSent } from '../support/lines.ts'
+import { createLines, request, sentOn, until, untilSent } from '../support/lines.ts'
 
 // The timers of the pipelines do not keep the process alive.
 const alive = setInterval(() => undefined, 1000)
@@ -37,6 +37,18 @@ t.test('the least loaded connection gets the next statement, up to its depth', a
   lines[1]?.answer()
   lines[1]?.answer()
   t.same(sentOn(lines), ['abe', 'cdfgh'], 'waiting statements are sent in their order')
+})
+
+t.test('a statement is sent in the context of its own request', async t => {
+  const { lines, query } = createLines({ connections: 1, depth: 1 })
+  const texts = ['a', 'b', 'c']
+  const results = texts.map(text => request.run(text, () => query(text)))
+  for (const text of texts) {
+    await until(() => lines[0]?.sent.at(-1) === text)
+    request.run('another', () => lines[0]?.answer())
+  }
+  await Promise.all(results)
+  t.same(lines[0]?.requests, texts, 'although the connection, or the result of another, made room for it')
 })
 
 t.test('a connection that makes no progress is avoided', async t => {

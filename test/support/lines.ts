@@ -1,11 +1,17 @@
 /** Connections that respond when a test says so, at a time that the test sets. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Done, PipelineConnection } from '../../src/database/pipeline.ts'
 import { createPipelinePool, type PipelinePoolOptions } from '../../src/database/pipeline-pool.ts'
 
+/** The request that a statement belongs to, as a tracer knows it. */
+export const request = new AsyncLocalStorage<string>()
+
 export interface Line extends PipelineConnection {
   sent: string[]
+  /** The request of each statement, as seen when it was sent. */
+  requests: (string | undefined)[]
   answer(error?: Error): void
   answerTwice(error: Error): void
   lose(): void
@@ -28,9 +34,11 @@ export function createLines(
     let onLost = () => {}
     const line: Line = {
       sent: [],
+      requests: [],
       isEnded: false,
       send({ text }, done) {
         line.sent.push(text)
+        line.requests.push(request.getStore())
         waiting.push(done)
       },
       answer: error => waiting.shift()?.(error, { rows: [] } as never),
