@@ -1,5 +1,6 @@
 /** Every statement that the service sends. */
 import type { OperationId } from '../../src/contract/types.ts'
+import { setCitus } from '../../src/database/citus.ts'
 import { statementsSoFar } from '../../src/database/statement.ts'
 import { claim, keep } from '../../src/jobs/lease-queries.ts'
 import { purge } from '../../src/jobs/purge.ts'
@@ -81,6 +82,9 @@ export async function collectStatements({ newUser, database }: Service): Promise
     await user.createTask({ title: 'T' }, { header: { 'Idempotency-Key': 'key' } })
   }
   note('any write with an Idempotency-Key')
+  const stranger = await newUser()
+  await stranger.send.deleteTask(id, { header: { 'Idempotency-Key': 'key' } })
+  note('the first write of a user, with an Idempotency-Key, if it is refused')
   await trim(database.kysely, { userId: user.id, quota: 0, limit: 1 })
   note('deleting where there are too many tombstones')
   await renewEpochs(database.kysely, () => undefined)
@@ -92,6 +96,10 @@ export async function collectStatements({ newUser, database }: Service): Promise
   const inHalfAnHour = { tombstones: -1_800_000, keys: -1_800_000 }
   await purge(database.kysely, inHalfAnHour)
   note('purging')
+  setCitus(database.kysely)
+  await newTask()
+  await user.send.createTask({ id: deleted.id, title: 'T' })
+  note('createTask on a database with Citus')
   return found
 }
 

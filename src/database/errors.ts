@@ -55,10 +55,19 @@ export function isUnavailable(error: unknown): boolean {
 /** The server has ended the session, is read-only (25006, after a failover), or has other prepared statements. */
 const ENDS_SESSION = /^(08...|57P0.|25P03|25006|26000|42P05|0A000)$/
 
+/**
+ * The codes of a session's end. Citus also reports them for a connection of its own, to the server that has the rows;
+ * then the severity is ERROR, not FATAL, and the session goes on.
+ */
+const RELAYED = /^(08...|57P0.|25P03)$/
+
+const isRelayed = (error: unknown): boolean =>
+  (error as { severity?: unknown } | null)?.severity === 'ERROR' && RELAYED.test(codeOf(error) ?? '')
+
 /** Whether the connection must not be used again after this error. The driver's own errors have no code. */
 export function breaksConnection(error: unknown): boolean {
   const code = codeOf(error)
-  return code === undefined || NETWORK.test(code) || ENDS_SESSION.test(code)
+  return code === undefined || NETWORK.test(code) || (ENDS_SESSION.test(code) && !isRelayed(error))
 }
 
 /** The error's code for metrics, or `none` for the driver's own errors. */

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { StartError } from '../process/start-error.ts'
+import { detectCitus } from './citus.ts'
 import { describeError, isUnavailable } from './errors.ts'
 import { migrateUp } from './migrate.ts'
 import { openPostgres } from './postgres.ts'
@@ -46,7 +47,12 @@ export async function openDatabase(config: DatabaseConfig, log: Logger): Promise
       return ready
     },
     async prepare(signal) {
-      await waitFor(() => store.migrate((db, quick) => migrateUp(db, quick, signal)), log, signal)
+      const migrate = () =>
+        store.migrate(async (db, quick) => {
+          await migrateUp(db, quick, signal)
+          await detectCitus(store.kysely, quick)
+        })
+      await waitFor(migrate, log, signal)
       ready = !signal.aborted
     },
   }

@@ -43,3 +43,14 @@ export const lockedInOrder = (
         ) as locked
         limit (select null::int)`
 }
+
+/**
+ * Joins a table with rows that `lockedInOrder` returned. Their user_id makes PostgreSQL look up each row. The value
+ * itself would make it scan the user's rows if it believes that they are few; but Citus must see it to find the server
+ * that has them. So it is compared in a collation that no index has.
+ */
+export const joined = (table: string, rows: string, id: string, userId: Place) => {
+  const column = (of: string, name: string) => sql.ref(`${of}.${name}`)
+  return sql`${column(table, 'user_id')} = ${column(rows, 'user_id')} and ${column(table, id)} = ${column(rows, id)}
+        and ${column(table, 'user_id')} = ${userId} collate "C"`
+}

@@ -40,28 +40,12 @@ export const takeRevisions = (userId: Place, { rows, live, tombstones, when }: T
  */
 export const takeRevisionForNew = (
   { userId, epoch, quota }: Places<{ userId: string; epoch: number; quota: number }>,
-  when: RawBuilder<unknown>,
+  when?: RawBuilder<unknown>,
 ) => sql`
       insert into user_clock as c (user_id, revision, live, epoch)
-      select ${userId}::text, 1, 1, ${epoch}::bigint
-      where ${when}
+      ${when === undefined ? sql`values (${userId}, 1, 1, ${epoch})` : sql`select ${userId}::text, 1, 1, ${epoch}::bigint where ${when}`}
       on conflict (user_id) do update set revision = c.revision + 1, live = c.live + 1 where c.live < ${quota}::bigint
       returning c.revision`
-
-/**
- * Adds to the bytes kept for the idempotency keys of a user who may be new. Returns no row if that would exceed
- * `quota`.
- * @param more an item of a from clause with one row, whose column `bytes` is added
- */
-export const countKeyBytes = (
-  { userId, epoch, quota }: Places<{ userId: string; epoch: number; quota: number }>,
-  more: RawBuilder<unknown>,
-) => sql`
-      insert into user_clock as c (user_id, revision, key_bytes, epoch)
-      select ${userId}::text, 0, bytes, ${epoch}::bigint from ${more} as more where bytes <= ${quota}::bigint
-      on conflict (user_id) do update set key_bytes = c.key_bytes + excluded.key_bytes
-      where c.key_bytes + excluded.key_bytes <= ${quota}::bigint
-      returning c.key_bytes`
 
 /** Updates counters if the statement's `gone` has deleted rows. Takes no revision. */
 export const adjustCounters = (userId: Place, changes: Record<string, RawBuilder<unknown>>) => sql`

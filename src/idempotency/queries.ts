@@ -2,7 +2,6 @@
 import { type Kysely, sql } from 'kysely'
 import { createEpoch } from '../database/epoch.ts'
 import { isLockTimeout } from '../database/errors.ts'
-import { countKeyBytes } from '../database/revisions.ts'
 import { read, write } from '../database/statement.ts'
 import type { Tables } from '../database/tables.ts'
 
@@ -58,20 +57,44 @@ interface CompleteValues extends Omit<StoredResponse, 'headers'> {
   headers: string
   bytes: number
   quota: number
-  epoch: number
 }
 
-// An expired key that was taken again still has its old `stored_bytes`. The counter is locked last, as in every write.
-const completing = write.maybe<CompleteValues, { key_bytes: number }>(
+/** Adds to the bytes kept for the keys of a user who may be new; undefined if that would exceed `quota`. */
+export const countBytes = write.maybe<
+  { userId: string; more: number; quota: number; epoch: number },
+  { key_bytes: number }
+>(
+  'key_count_bytes',
+  ({ userId, more, quota, epoch }) => sql`
+    insert into user_clock as c (user_id, revision, key_bytes, epoch) values (${userId}, 0, ${more}, ${epoch})
+    on conflict (user_id) do update set key_bytes = c.key_bytes + excluded.key_bytes
+    where c.key_bytes + excluded.key_bytes <= ${quota}::bigint
+    returning c.key_bytes`,
+)
+
+interface Completed {
+  /** The bytes that the key counted for before: an expired one that was taken again still has its old ones. */
+  before: number
+  /** Whether the user's counter was found and has room for them. */
+  counted: boolean
+}
+
+const completing = write.one<CompleteValues, Completed>(
   'key_complete',
-  ({ userId, key, status, headers, body, bytes, quota, epoch }) => sql`
+  ({ userId, key, status, headers, body, bytes, quota }) => sql`
     with before as (
       select stored_bytes as bytes from idempotency_key where user_id = ${userId} and key = ${key}
-    ), completed as (
-      update idempotency_key set
-        status = ${status}::smallint, headers = ${headers}::jsonb, body = ${body}::text, stored_bytes = ${bytes}::int
-      where user_id = ${userId} and key = ${key}
-    )${countKeyBytes({ userId, quota, epoch }, sql`(select ${bytes}::int - bytes as bytes from before)`)}`,
+    ), counted as (
+      update user_clock as c set key_bytes = c.key_bytes + ${bytes}::int - before.bytes
+      from before
+      where c.user_id = ${userId} and c.key_bytes + ${bytes}::int - before.bytes <= ${quota}::bigint
+      returning c.user_id
+    )
+    update idempotency_key as k set
+      status = ${status}::smallint, headers = ${headers}::jsonb, body = ${body}::text, stored_bytes = ${bytes}::int
+    from before
+    where k.user_id = ${userId} and k.key = ${key}
+    returning before.bytes as before, exists (select from counted) as counted`,
 )
 
 /**
@@ -87,8 +110,12 @@ export async function complete(
 ): Promise<boolean> {
   const headersText = JSON.stringify(headers)
   const bytes = ROW_BYTES + Buffer.byteLength(headersText) + Buffer.byteLength(body ?? '')
-  const values = { userId, key, status, headers: headersText, body, bytes, quota, epoch: createEpoch() }
-  return (await completing(db, values)) !== undefined
+  const values = { userId, key, status, headers: headersText, body, bytes, quota }
+  const { before, counted } = await completing(db, values)
+  if (counted) return true
+  // The user may have no counter yet.
+  const more = bytes - before
+  return more <= quota && (await countBytes(db, { userId, more, quota, epoch: createEpoch() })) !== undefined
 }
 
 /** The fingerprint and the response of the key's request; undefined if the key is unknown. */

@@ -1,6 +1,6 @@
 /** All SQL of purging: the only statements that read the rows of all users. */
 import { sql } from 'kysely'
-import { limitTo, lockedInOrder } from '../database/planning.ts'
+import { joined, lockedInOrder } from '../database/planning.ts'
 import { adjustCounters } from '../database/revisions.ts'
 import { read, write } from '../database/statement.ts'
 
@@ -24,7 +24,7 @@ export const findTombstones = read.many<Range, Expired>(
     where deleted_at < ${before}::timestamptz
       and (deleted_at, user_id, id) > (${time}::timestamptz, ${user_id}, ${id}::uuid)
     order by deleted_at, user_id, id
-    ${limitTo(limit)}`,
+    limit ${limit}`,
 )
 
 export const findKeys = read.many<Range, Expired>(
@@ -34,7 +34,7 @@ export const findKeys = read.many<Range, Expired>(
     where created_at < ${before}::timestamptz
       and (created_at, user_id, key) > (${time}::timestamptz, ${user_id}, ${id})
     order by created_at, user_id, key
-    ${limitTo(limit)}`,
+    limit ${limit}`,
 )
 
 interface Removal {
@@ -57,7 +57,7 @@ export const removeTombstones = write.one<Removal, { count: number }>(
       where deleted_at < ${before}::timestamptz
     ), gone as (
       delete from task as t using found
-      where t.user_id = found.user_id and t.id = found.id
+      where ${joined('t', 'found', 'id', userId)}
       returning t.revision
     ), clock as (${adjustCounters(userId, {
       tombstones: sql`c.tombstones - (select count(*) from gone)`,
@@ -78,7 +78,7 @@ export const removeKeys = write.one<Removal, { count: number }>(
       where created_at < ${before}::timestamptz
     ), gone as (
       delete from idempotency_key as k using found
-      where k.user_id = found.user_id and k.key = found.key
+      where ${joined('k', 'found', 'key', userId)}
       returning k.stored_bytes
     ), clock as (${adjustCounters(userId, { key_bytes: sql`c.key_bytes - (select sum(stored_bytes) from gone)` })}
     )

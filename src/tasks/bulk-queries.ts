@@ -1,6 +1,6 @@
 /** All SQL that locks or deletes several tasks at once. A deleted task remains as a tombstone until it is purged. */
 import { sql } from 'kysely'
-import { limitTo, lockedInOrder } from '../database/planning.ts'
+import { joined, limitTo, lockedInOrder } from '../database/planning.ts'
 import { adjustCounters, takeRevisions } from '../database/revisions.ts'
 import { write } from '../database/statement.ts'
 
@@ -40,7 +40,7 @@ export const removeAll = write.one<{ userId: string; completed: boolean; limit: 
     ), removed as (
       update task as t set deleted_at = ${now}::timestamptz, revision = clock.revision + 1 - stored.number
       from clock, stored
-      where t.user_id = stored.user_id and t.id = stored.id
+      where ${joined('t', 'stored', 'id', userId)}
       returning t.id
     )
     select count(*) as deleted, (select count(*) from chosen) = ${limit}::int as has_more,
@@ -70,7 +70,7 @@ export const trim = write.none<{ userId: string; quota: number; limit: number }>
       where deleted_at is not null
     ), gone as (
       delete from task as t using stored
-      where t.user_id = stored.user_id and t.id = stored.id
+      where ${joined('t', 'stored', 'id', userId)}
       returning t.revision
     )${adjustCounters(userId, {
       tombstones: sql`c.tombstones - (select count(*) from gone)`,

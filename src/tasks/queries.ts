@@ -3,10 +3,12 @@
  *
  * Times are parameters, never now(), and every condition names user_id: distributed PostgreSQL requires both.
  */
-import { type RawBuilder, sql } from 'kysely'
+import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { Precondition } from '../contract/precondition.ts'
+import { usesCitus } from '../database/citus.ts'
 import { takeRevisionForNew, takeRevisions } from '../database/revisions.ts'
 import { type Place, type Places, read, write } from '../database/statement.ts'
+import type { Tables } from '../database/tables.ts'
 import { allColumns, columnsOf, type Fields, fields, type Task, typed } from './columns.ts'
 
 interface Key {
@@ -25,24 +27,68 @@ export const find = read.maybe<Key, Task>(
 
 type NewTask = Key & Partial<Fields> & { now: string; quota: number; epoch: number }
 
+/** In the order of `newValues`. */
+const newColumns = sql`user_id, id, ${sql.join(fields.map(field => sql.ref(field)))}, completed_at, created_at, updated_at, revision`
+
+const newValues = (places: Places<NewTask>, revision: RawBuilder<unknown>) => {
+  const { userId, id, now, completed } = places
+  return sql`${userId}, ${id}::uuid, ${sql.join(fields.map(field => typed(field, places[field])))},
+      case when ${completed} then ${now}::timestamptz end, ${now}::timestamptz, ${now}::timestamptz, ${revision}`
+}
+
+// If two requests create the same id concurrently, one gets a unique violation; its retry finds the task. `on conflict
+// do nothing` would be wrong, because the counter would have counted a task that does not exist.
+const insertAtOnce = write.maybe<NewTask, Task>('task_insert', places => {
+  const { userId, id } = places
+  return sql`
+    with clock as (${takeRevisionForNew(places, sql`not exists (select from task where user_id = ${userId} and id = ${id}::uuid)`)}
+    )
+    insert into task as t (${newColumns})
+    select ${newValues(places, sql`clock.revision`)}
+    from clock
+    returning ${columnsOf('t')}`
+})
+
+/** Counts a new task and takes its revision; undefined if `quota` is reached. */
+export const count = write.maybe<NewTask, { revision: number }>('task_count', places => takeRevisionForNew(places))
+
+/** Stores a task that was counted; undefined if its id is taken. */
+export const insertCounted = write.maybe<NewTask & { revision: number }, Task>(
+  'task_insert_counted',
+  places => sql`
+    insert into task as t (${newColumns})
+    values (${newValues(places, sql`${places.revision}::bigint`)})
+    on conflict (user_id, id) do nothing
+    returning ${columnsOf('t')}`,
+)
+
+/** Gives the number and the revision of a task back, in the transaction that took them. */
+export const uncount = write.none<Pick<Key, 'userId'>>(
+  'task_uncount',
+  ({ userId }) => sql`
+    update user_clock set revision = revision - 1, live = live - 1 where user_id = ${userId}`,
+)
+
+/** In a transaction, which holds the lock of the counter: nobody sees a number that is given back. */
+async function insertInSteps(db: Kysely<Tables>, values: NewTask): Promise<Task | undefined> {
+  const counted = await count(db, values)
+  if (counted === undefined) return undefined
+  const task = await insertCounted(db, { ...values, ...counted })
+  if (task === undefined) await uncount(db, values)
+  return task
+}
+
 /**
  * Stores a new task. Writes nothing and returns undefined if the user has, or had, a task with this id, or has as many
  * live tasks as `quota` allows; `findTaken` tells these cases apart.
  */
-// If two requests create the same id concurrently, one gets a unique violation; its retry finds the task. `on conflict
-// do nothing` would be wrong, because the counter would have counted a task that does not exist.
-export const insert = write.maybe<NewTask, Task>('task_insert', places => {
-  const { userId, id, now, completed } = places
-  return sql`
-    with clock as (${takeRevisionForNew(places, sql`not exists (select from task where user_id = ${userId} and id = ${id}::uuid)`)}
-    )
-    insert into task as t
-      (user_id, id, ${sql.join(fields.map(field => sql.ref(field)))}, completed_at, created_at, updated_at, revision)
-    select ${userId}, ${id}::uuid, ${sql.join(fields.map(field => typed(field, places[field])))},
-      case when ${completed} then ${now}::timestamptz end, ${now}::timestamptz, ${now}::timestamptz, clock.revision
-    from clock
-    returning ${columnsOf('t')}`
-})
+// Citus cannot send an insert with another one inside to one server: it would collect the inner one's result first,
+// which takes several times as long as a transaction.
+export function insert(db: Kysely<Tables>, values: NewTask): Promise<Task | undefined> {
+  if (!usesCitus(db)) return insertAtOnce(db, values)
+  if (db.isTransaction) return insertInSteps(db, values)
+  return db.transaction().execute(transaction => insertInSteps(transaction, values))
+}
 
 /** Whether the task with this id was deleted after `deletedSince`; undefined if the id is free. */
 // The time is not in the condition, so that PostgreSQL uses the primary key and not an index of the trash.

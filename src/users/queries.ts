@@ -1,6 +1,6 @@
 /** All SQL on users as a whole: erasing a user, and renewing the epochs of all users. */
 import { sql } from 'kysely'
-import { limitTo, lockedInOrder } from '../database/planning.ts'
+import { joined, limitTo, lockedInOrder } from '../database/planning.ts'
 import { adjustCounters } from '../database/revisions.ts'
 import { write } from '../database/statement.ts'
 
@@ -25,7 +25,7 @@ export const eraseTasks = write.one<Part, { count: number }>(
     ), stored as (${lockedInOrder('task', userId, sql`(select id from chosen)`)}
     ), gone as (
       delete from task as t using stored
-      where t.user_id = stored.user_id and t.id = stored.id
+      where ${joined('t', 'stored', 'id', userId)}
       returning t.deleted_at
     ), clock as (${adjustCounters(userId, {
       epoch: sql`${epoch}::bigint`,
@@ -46,7 +46,7 @@ export const eraseKeys = write.one<Part, { count: number }>(
     ), stored as (${lockedInOrder('idempotency_key', userId, sql`(select key from chosen)`)}
     ), gone as (
       delete from idempotency_key as k using stored
-      where k.user_id = stored.user_id and k.key = stored.key
+      where ${joined('k', 'stored', 'key', userId)}
       returning k.stored_bytes
     ), clock as (${adjustCounters(userId, {
       epoch: sql`${epoch}::bigint`,
@@ -87,7 +87,7 @@ export const renewEpoch = write.one<Chunk, { count: number; last: string }>(
   'user_renew_epoch',
   ({ after, limit, epoch, revisions }) => sql`
     with chosen as (
-      select user_id from user_clock where user_id > ${after} order by user_id ${limitTo(limit)}
+      select user_id from user_clock where user_id > ${after} order by user_id limit ${limit}
     ), renewed as (
       update user_clock as c set epoch = ${epoch}::bigint, revision = c.revision + ${revisions}::bigint
       where c.user_id = any(array(select user_id from chosen))

@@ -47,6 +47,11 @@ t.test('connection errors and read-only transactions break the connection; error
   for (const code of ['ECONNRESET', '08006', '57P01', '25P03', '25006']) t.ok(breaksConnection(withCode(code)), code)
   t.ok(breaksConnection(new Error('Query read timeout')), 'an error of the driver')
   for (const code of ['23505', '57014', '55P03', '40001']) t.notOk(breaksConnection(withCode(code)), code)
+  for (const code of ['08006', '57P01']) {
+    const [relayed, own] = ['ERROR', 'FATAL'].map(severity => Object.assign(withCode(code), { severity }))
+    t.notOk(breaksConnection(relayed), `${code} of another server, which the session reports`)
+    t.ok(breaksConnection(own), `${code} of the session's own server`)
+  }
 })
 
 t.test(

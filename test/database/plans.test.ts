@@ -56,6 +56,10 @@ function cases({ live, deleted, keysOfUser }: Ids): { reads: Record<string, Case
   const old = { ...purging.START, before: now, limit: page.limit }
   const part = { userId: user, limit: 50, epoch: 1 }
   const request = { userId: user, key, fingerprint: '' }
+  const newTask = () => {
+    const fields = { title: 'T', completed: false }
+    return { ...target, id: randomUUID(), ...fields, now, quota: UNLIMITED, epoch: 1 }
+  }
   const response = { status: 201, headers: {}, body: '{}' }
   const middle = { key: new Date(Date.now() - 40_000_000).toISOString(), id }
   const lists = [...sorts(), TRASH_ORDER as Sort].flatMap(sort =>
@@ -82,19 +86,10 @@ function cases({ live, deleted, keysOfUser }: Ids): { reads: Record<string, Case
       ...Object.fromEntries(lists),
     },
     writes: {
-      insert: [
-        1,
-        db =>
-          tasks.insert(db, {
-            ...target,
-            id: randomUUID(),
-            title: 'T',
-            completed: false,
-            now,
-            quota: UNLIMITED,
-            epoch: 1,
-          }),
-      ],
+      insert: [1, db => tasks.insert(db, newTask())],
+      count: [1, db => tasks.count(db, newTask())],
+      insertCounted: [1, db => tasks.insertCounted(db, { ...newTask(), revision: 1 })],
+      uncount: [1, db => tasks.uncount(db, target)],
       update: [1, db => tasks.update(db, { ...target, patch: '{"title":"T"}', now })],
       complete: [1, db => tasks.complete(db, { ...target, completed: null, now })],
       remove: [1, db => tasks.remove(db, { ...target, now })],
@@ -108,6 +103,7 @@ function cases({ live, deleted, keysOfUser }: Ids): { reads: Record<string, Case
       removeCounter: [1, db => users.removeCounter(db, { userId: user })],
       takeKey: [1, db => keys.take(db, { ...request, key: 'new' }, now, long)],
       completeKey: [1, db => keys.complete(db, request, response, UNLIMITED)],
+      countKeyBytes: [1, db => keys.countBytes(db, { userId: user, more: 1, quota: UNLIMITED, epoch: 1 })],
       claim: [1, db => lease.claim(db, { name: 'purge', now, until: now })],
       keep: [1, db => lease.keep(db, { name: 'purge', held: now, until: now })],
       writeHeartbeat: [1, db => writeHeartbeat(db, { now })],
