@@ -1,4 +1,4 @@
-/** The variables of what the service says about itself to those who look for it. */
+/** The variables of discovery: the service's public address and its security contact. */
 import { contact, optional, publicOrigin } from './parse.ts'
 import { type Values, type Variables, variable } from './variable.ts'
 
