@@ -50,13 +50,13 @@ export function registerDiscovery(
     '/': async (_request, reply) => reply.header('link', LINK_HEADER).redirect(DOCS_PATH),
     [CATALOG_PATH]: (request, reply) => {
       reply.header('link', CATALOG_LINK)
-      return serveAt(CATALOG_TYPE, catalog)(originOf(request) ?? '', request, reply)
+      return serveJson(CATALOG_TYPE, catalog(originOf(request) ?? ''), request, reply)
     },
     ...(issuer !== undefined && {
       [METADATA_PATH]: (request: FastifyRequest, reply: FastifyReply) => {
         const origin = originOf(request)
         if (origin === undefined) throw new Problem('malformed_request', 'The Host header does not name a host.')
-        return serveAt('application/json', resource => metadata(resource, issuer, title))(origin, request, reply)
+        return serveJson('application/json', metadata(origin, issuer, title), request, reply)
       },
     }),
     ...(securityContact !== undefined && {
@@ -69,11 +69,9 @@ export function registerDiscovery(
   }
 }
 
-/** Serves a small document that names the origin, which may be another one for each request. */
-const serveAt =
-  (mediaType: string, document: (origin: string) => unknown) =>
-  (origin: string, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> =>
-    serve(mediaType, JSON.stringify(document(origin)))(request, reply)
+/** Serves a small document for this request only: it names the origin, which the next one may not share. */
+const serveJson = (mediaType: string, document: unknown, request: FastifyRequest, reply: FastifyReply) =>
+  serve(mediaType, JSON.stringify(document))(request, reply)
 
 /** RFC 9727: a linkset (RFC 9264) with the only API. Its links are relative if the origin is unknown. */
 function catalog(origin: string) {
