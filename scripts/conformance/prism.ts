@@ -34,13 +34,14 @@ async function start(args: string[]): Promise<Prism> {
   await install()
   const command = [...args, '--host', '127.0.0.1', '--port', '0']
   const child = spawn(join(folder, 'node_modules/.bin/prism'), command, { stdio: ['ignore', 'pipe', 'inherit'] })
+  // From the start: Ctrl+C in a terminal may end Prism before it is disposed of.
+  const exited = once(child, 'exit')
   const url = await announced(child)
   return {
     url,
     async [Symbol.asyncDispose]() {
-      const ended = once(child, 'exit')
       child.kill('SIGTERM')
-      await ended
+      await exited
     },
   }
 }
