@@ -1,7 +1,7 @@
 /**
  * `npm run conformance [-- pglite | postgres | proxy | mock]`: Schemathesis and the workflows against the real server,
  * on a new database of each kind; the workflows through Prism, which validates every request and response; and, as a
- * control, both against Prism's mock, in which they must find what a server without a memory cannot do.
+ * control, the workflows against Prism's mock, in which they must find what a server without a memory cannot do.
  *
  * `npm run conformance -- --url https://... [--token ...] [--user ...]`: both against any server of this contract. The
  * data of the user are erased.

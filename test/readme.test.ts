@@ -1,4 +1,4 @@
-/** The commands in the documents print what the documents show. */
+/** The commands in the documents print what the documents show, and what the documents name exists. */
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'

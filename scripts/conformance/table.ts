@@ -28,7 +28,7 @@ export function table(operations: string[], results: Record<string, Result>): st
     const cells = Object.values(results).map(({ cases, findings }) => {
       const [run, found] = [cases.get(operation) ?? 0, findings.get(operation)?.length ?? 0]
       if (run === 0) return 'not run'
-      return `${run} run, ${found === 0 ? 'conforms' : `${found} findings`}`
+      return `${run} run, ${found === 0 ? 'conforms' : `${found} finding${found === 1 ? '' : 's'}`}`
     })
     lines.push(row([operation, ...cells]).join(''))
   }
