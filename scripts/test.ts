@@ -1,35 +1,52 @@
 /**
  * `npm test [-- files]`: the suite on PGlite, or on the PostgreSQL of TEST_DATABASE_URL; `--postgres` starts a
- * throw-away one. A whole run ends with the table of the contract's responses that were seen, and fails where one was
- * not.
+ * throw-away one. `--citus`: on the coordinator of TEST_CITUS_URL, or else on a throw-away cluster, if Citus is
+ * installed; all databases are new and distributed. A whole run ends with the table of the contract's responses that
+ * were seen, and fails where one was not.
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { migrateUp } from '../src/database/migrate.ts'
 import { openDatabase } from '../src/database/open.ts'
-import { startCluster } from './support/cluster.ts'
+import { hasCitus, startCitusCluster, startCluster } from './support/cluster.ts'
 import { reportCoverage } from './support/coverage.ts'
+import { createDatabase } from './support/database.ts'
+import { prepareDistributed } from './support/distribute.ts'
+import { temporaryFolder } from './support/folder.ts'
 import { BASELINE_WASM } from './support/process.ts'
 import { abortOnSignals, exitCode } from './support/signals.ts'
 
-const files = process.argv.slice(2).filter(argument => argument !== '--postgres')
-const interrupted = abortOnSignals()
-const cluster = process.argv.includes('--postgres') ? await startCluster() : undefined
-const scratch = await mkdtemp(join(tmpdir(), 'task-service-'))
-let passed = false
-try {
-  passed = await test(cluster?.url ?? (process.env.TEST_DATABASE_URL || undefined))
-} finally {
-  await cluster?.[Symbol.asyncDispose]()
-  await rm(scratch, { recursive: true, force: true })
+const flags = ['--postgres', '--citus']
+const files = process.argv.slice(2).filter(argument => !flags.includes(argument))
+const onCitus = process.argv.includes('--citus')
+if (onCitus && !process.env.TEST_CITUS_URL && !hasCitus()) {
+  console.log('Skipped: the installed PostgreSQL has no Citus, and TEST_CITUS_URL names no coordinator.')
+  process.exit(0)
 }
-process.exit(passed ? 0 : 1)
+const interrupted = abortOnSignals()
+process.exit((await run()) ? 0 : 1)
 
-async function test(databaseUrl: string | undefined): Promise<boolean> {
+async function run(): Promise<boolean> {
+  await using stack = new AsyncDisposableStack()
+  const { path: scratch } = stack.use(await temporaryFolder())
+  return await test(await findDatabase(stack), scratch)
+}
+
+/** The connection string of the database that test files share; undefined for PGlite. */
+async function findDatabase(stack: AsyncDisposableStack): Promise<string | undefined> {
+  if (onCitus) {
+    const coordinator = process.env.TEST_CITUS_URL || stack.use(await startCitusCluster()).url
+    const { url } = stack.use(await createDatabase(coordinator))
+    await prepareDistributed(url)
+    return url
+  }
+  if (process.argv.includes('--postgres')) return stack.use(await startCluster()).url
+  return process.env.TEST_DATABASE_URL || undefined
+}
+
+async function test(databaseUrl: string | undefined, scratch: string): Promise<boolean> {
   // Made once and copied by every test file: making a PGlite database takes seconds, copying one does not.
   const template = join(scratch, 'template')
   const database = await openDatabase({ databaseUrl, dataDir: template, poolSize: 3 }, pino({ level: 'silent' }))
@@ -42,19 +59,19 @@ async function test(databaseUrl: string | undefined): Promise<boolean> {
   const isBuilt = generated.every(path => existsSync(new URL(`../${path}`, import.meta.url)))
   if (!isBuilt && (await exitCode(spawn('tap', ['build'], { stdio: 'inherit' }), interrupted)) !== 0) return false
   const whole = files.length === 0
-  const tap = spawn(
-    'tap',
-    [`--node-arg=${BASELINE_WASM}`, ...(whole ? [] : ['--allow-incomplete-coverage', ...files])],
-    {
-      stdio: 'inherit',
-      env: {
-        ...process.env,
-        ...(databaseUrl && { TEST_DATABASE_URL: databaseUrl }),
-        TEST_TEMPLATE: template,
-        TEST_SEEN: join(scratch, 'seen'),
-      },
+  // Lines that only one PostgreSQL needs are covered there.
+  const coverage = whole && !onCitus ? [] : ['--allow-incomplete-coverage']
+  const { TEST_CITUS_URL: _, ...inherited } = process.env
+  const tap = spawn('tap', [`--node-arg=${BASELINE_WASM}`, ...coverage, ...files], {
+    stdio: 'inherit',
+    env: {
+      ...inherited,
+      ...(databaseUrl && { TEST_DATABASE_URL: databaseUrl }),
+      ...(onCitus && { TEST_CITUS_URL: databaseUrl }),
+      TEST_TEMPLATE: template,
+      TEST_SEEN: join(scratch, 'seen'),
     },
-  )
+  })
   if ((await exitCode(tap, interrupted)) !== 0) return false
   return !whole || reportCoverage(join(scratch, 'seen'))
 }

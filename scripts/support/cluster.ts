@@ -1,10 +1,11 @@
-/** A throw-away PostgreSQL cluster from the installed binaries, reachable through a Unix socket only. */
-import { execFileSync, spawn } from 'node:child_process'
+/** Throw-away PostgreSQL and Citus clusters from the installed binaries, reachable through Unix sockets only. */
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chownSync, existsSync, globSync, readFileSync, realpathSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { OLDEST_SERVER } from '../../src/database/migrate.ts'
+import { joinNodes } from './database.ts'
 import { temporaryFolder } from './folder.ts'
 
 const OLDEST_VERSION = OLDEST_SERVER / 10000
@@ -72,6 +73,53 @@ export async function startCluster(settings: string[] = []): Promise<Cluster> {
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   }
+}
+
+/** The members of a Cluster are those of the coordinator. */
+export interface CitusCluster extends Cluster {
+  workers: Cluster[]
+  /** Starts one more server for a worker, which no database uses yet. */
+  startNode(): Promise<Cluster>
+}
+
+/** What Citus requires; few shards, because each table of each test has that many. */
+const CITUS_SETTINGS = [
+  'shared_preload_libraries=citus',
+  'citus.shard_count=4',
+  // Shards move by logical replication.
+  ...['wal_level=logical', 'max_wal_senders=20', 'max_replication_slots=20', 'max_worker_processes=32'],
+  // Each connection to the coordinator may open others to each worker, and write to several of them.
+  ...['max_connections=400', 'max_prepared_transactions=400'],
+]
+
+/** Starts a coordinator and two workers; the database `postgres` is a database of Citus. */
+export async function startCitusCluster(): Promise<CitusCluster> {
+  await using stack = new AsyncDisposableStack()
+  const coordinator = stack.use(await startCluster(CITUS_SETTINGS))
+  const workers = [stack.use(await startCluster(CITUS_SETTINGS)), stack.use(await startCluster(CITUS_SETTINGS))]
+  await joinNodes(
+    coordinator.url,
+    workers.map(({ url }) => url),
+  )
+  const resources = stack.move()
+  return {
+    ...coordinator,
+    workers,
+    async startNode() {
+      return resources.use(await startCluster(CITUS_SETTINGS))
+    },
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  }
+}
+
+/** Whether the installed binaries have Citus. */
+export function hasCitus(): boolean {
+  const bin = findBinaries()
+  if (bin === undefined) return false
+  // Debian installs `pg_config` with the headers only.
+  const { stderr } = spawnSync(join(bin, 'initdb'), ['--show', '-D', 'none'], { ...clusterOwner(), encoding: 'utf8' })
+  const share = /^share_path=(.*)$/m.exec(stderr)?.[1]
+  return share !== undefined && existsSync(join(share, 'extension/citus.control'))
 }
 
 /** A backend may end between being listed and being signalled. */

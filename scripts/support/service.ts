@@ -14,6 +14,7 @@ import { type Call, createCall, sendBytes } from './call.ts'
 import { createUser, type User, type UserOptions } from './client.ts'
 import type { Answer } from './contract.ts'
 import { createDatabase } from './database.ts'
+import { prepareDistributed } from './distribute.ts'
 import { temporaryFolder } from './folder.ts'
 import { randomUser } from './requests.ts'
 
@@ -40,7 +41,11 @@ const HOUR = 3_600_000
 
 export const silent: Logger = pino({ level: 'silent' })
 
+/** Whether the database is a PostgreSQL, on one server or distributed by Citus. */
 export const onPostgres = process.env.TEST_DATABASE_URL !== undefined
+
+/** Whether that PostgreSQL is the coordinator of a Citus cluster; then the tables are distributed over its workers. */
+export const onCitus = process.env.TEST_CITUS_URL !== undefined
 
 /** A database that is dropped or released on disposal. */
 export type HeldDatabase = DatabaseConfig & AsyncDisposable
@@ -52,12 +57,15 @@ async function sharedDatabase(): Promise<HeldDatabase> {
   return { databaseUrl, dataDir: '', poolSize: 10, [Symbol.asyncDispose]: async () => undefined }
 }
 
-/** A database of the test's own, empty but for the schema that `prepare` makes. */
+/** A database of the test's own without rows; its schema may have to be made by `prepare`. */
 export const ownDatabase = (): Promise<HeldDatabase> => (onPostgres ? newDatabase() : copyOfTemplate(1))
 
 async function newDatabase(): Promise<HeldDatabase> {
-  const database = await createDatabase(process.env.TEST_DATABASE_URL as string)
-  return Object.assign(database, { databaseUrl: database.url, dataDir: '', poolSize: 5 })
+  await using stack = new AsyncDisposableStack()
+  const { url } = stack.use(await createDatabase(process.env.TEST_DATABASE_URL as string))
+  if (onCitus) await prepareDistributed(url)
+  const resources = stack.move()
+  return { databaseUrl: url, dataDir: '', poolSize: 5, [Symbol.asyncDispose]: () => resources.disposeAsync() }
 }
 
 /** Copies of the template that are currently unused. */
