@@ -1,6 +1,6 @@
 /**
- * `npm run chaos [-- --seconds 120] [--seed N] [--control NAME]`: ten workers on twenty tasks, one client that follows
- * the changes, two servers, one PostgreSQL, and random faults. Fails if the history of a task is not linearizable, an
+ * `npm run chaos [-- --seconds 120] [--seed N] [--control NAME] [--citus]`: ten workers on twenty tasks, one client that
+ * follows the changes, two servers, one PostgreSQL or a Citus cluster, and random faults. Fails if the history of a task is not linearizable, an
  * acknowledged write is lost, a retried request was executed twice, a task exists twice, or the follower's tasks differ
  * from the service's. A control causes such a failure on purpose and succeeds if it is found.
  */
@@ -8,14 +8,15 @@ import { randomInt, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { findContradiction } from './chaos/checker.ts'
-import { faults, type Targets } from './chaos/faults.ts'
+import { type Fault, faults, type Targets, workerFaults } from './chaos/faults.ts'
 import { createFollower } from './chaos/follower.ts'
 import { createHistory, type History } from './chaos/history.ts'
 import { createRandom } from './chaos/random.ts'
 import { createRequests } from './chaos/requests.ts'
 import { createWorkload } from './chaos/workload.ts'
-import { startCluster } from './support/cluster.ts'
+import { hasCitus, startCitusCluster, startCluster } from './support/cluster.ts'
 import { connect, execute } from './support/database.ts'
+import { NO_CITUS, prepareDistributed } from './support/distribute.ts'
 import { createFaultProxy } from './support/fault-proxy.ts'
 import { startHealthyProcess } from './support/process.ts'
 import { abortOnSignals } from './support/signals.ts'
@@ -33,11 +34,11 @@ const controls: Record<string, string | undefined> = {
   'ack-before-commit': undefined,
   'blind-write': undefined,
   'forget-keys': undefined,
-  'drop-row': `delete from task where id =
-      (select id from task where user_id = $1 and deleted_at is null order by random() limit 1)`,
+  'drop-row': `delete from task where user_id = $1 and id =
+      (select id from task where user_id = $1 and deleted_at is null order by id limit 1)`,
   'double-row': `insert into task
       select user_id, gen_random_uuid(), title, description, completed, completed_at, created_at, updated_at, revision
-      from task where user_id = $1 and deleted_at is null order by random() limit 1`,
+      from task where user_id = $1 and deleted_at is null order by id limit 1`,
 }
 
 const { values } = parseArgs({
@@ -45,16 +46,22 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '120' },
     seed: { type: 'string', default: `${randomInt(2 ** 31)}` },
     control: { type: 'string' },
+    citus: { type: 'boolean', default: false },
   },
 })
 const { control } = values
 const seconds = Number(values.seconds)
 const seed = Number(values.seed)
 if (!(seconds > 0) || !Number.isSafeInteger(seed) || (control !== undefined && !(control in controls))) {
-  console.error(`Usage: npm run chaos -- [--seconds 120] [--seed 1] [--control ${Object.keys(controls).join('|')}]`)
+  const names = Object.keys(controls).join('|')
+  console.error(`Usage: npm run chaos -- [--seconds 120] [--seed 1] [--control ${names}] [--citus]`)
   process.exit(1)
 }
 
+if (values.citus && !hasCitus()) {
+  console.log(NO_CITUS)
+  process.exit(0)
+}
 const interrupted = abortOnSignals()
 const findings = await run()
 for (const finding of findings.slice(0, 20)) console.log(`finding: ${finding}`)
@@ -65,9 +72,13 @@ if (control !== undefined)
 process.exit(!interrupted.aborted && found === (control !== undefined) ? 0 : 1)
 
 async function run(): Promise<string[]> {
-  console.log(`seed ${seed}, ${seconds} s${control === undefined ? '' : `, control ${control}`}`)
+  const kind = values.citus ? ', on Citus' : ''
+  console.log(`seed ${seed}, ${seconds} s${control === undefined ? '' : `, control ${control}`}${kind}`)
   await using stack = new AsyncDisposableStack()
-  const cluster = stack.use(await startCluster())
+  const citus = values.citus ? stack.use(await startCitusCluster()) : undefined
+  if (citus !== undefined) await prepareDistributed(citus.url)
+  const cluster = citus ?? stack.use(await startCluster())
+  const nodes = citus?.workers ?? []
   const proxy = stack.use(await createFaultProxy({ databaseUrl: cluster.url, dataDir: '', poolSize: POOL_SIZE }))
   await proxy.listen()
   const errors: string[] = []
@@ -96,10 +107,10 @@ async function run(): Promise<string[]> {
     workload.work(createRandom(seed + 2 + index), ending.signal),
   )
   const following = follower.follow(ending.signal)
-  const injected = await injectFaults({ cluster, proxy, servers, start, errors }, random, user, history)
+  const injected = await injectFaults({ cluster, nodes, proxy, servers, start, errors }, random, user, history)
   ending.abort()
   await Promise.all([following, ...workers])
-  await settle(cluster.url)
+  for (const { url } of [cluster, ...nodes]) await settle(url)
   history.closeUnknown()
   await follower.finish(await workload.readAll())
 
@@ -117,14 +128,15 @@ async function injectFaults(
   user: string,
   { count }: History,
 ) {
+  const possible: Record<string, Fault> = targets.nodes.length === 0 ? faults : { ...faults, ...workerFaults }
   const sabotage = controls[control ?? '']
   const injected: Record<string, number> = {}
   const end = performance.now() + seconds * 1000
   let progress = performance.now() + PROGRESS_INTERVAL
   while (performance.now() < end && !interrupted.aborted) {
     await sleep(500 + random.below(FAULT_PAUSE))
-    const name = random.pick(Object.keys(faults))
-    await faults[name]?.(targets, random)
+    const name = random.pick(Object.keys(possible))
+    await possible[name]?.(targets, random)
     injected[name] = (injected[name] ?? 0) + 1
     if (sabotage !== undefined) await execute(targets.cluster.url, { text: sabotage, values: [user] })
     if (performance.now() > progress) {
@@ -136,10 +148,18 @@ async function injectFaults(
   return injected
 }
 
-/** Waits until no statement is in progress: by then each write of unknown outcome has happened, or never will. */
+/**
+ * Waits until no statement is in progress on a server and no transaction is prepared: by then each write of unknown
+ * outcome has happened, or never will.
+ */
 async function settle(url: string): Promise<void> {
   await using client = await connect(url)
-  const inProgress = `select from pg_stat_activity where application_name = 'task-service' and state <> 'idle'`
+  // Those of the service, and those that a coordinator sends to its workers.
+  const inProgress = `
+    select from pg_stat_activity
+    where (application_name = 'task-service' or application_name like 'citus\\_internal%') and state <> 'idle'
+    union all
+    select from pg_prepared_xacts`
   while ((await client.query(inProgress)).rowCount !== 0) await sleep(50)
 }
 

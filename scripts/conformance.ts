@@ -1,5 +1,5 @@
 /**
- * `npm run conformance [-- pglite | postgres | proxy | mock]`: Schemathesis and the workflows against the real server,
+ * `npm run conformance [-- pglite | postgres | citus | proxy | mock]`: Schemathesis and the workflows against the real server,
  * on a new database of each kind; the workflows through Prism, which validates every request and response; and, as a
  * control, the workflows against Prism's mock, in which they must find what a server without a memory cannot do.
  *
@@ -17,6 +17,7 @@ import { type Result, type Target, table } from './conformance/table.ts'
 import { runWorkflows } from './conformance/workflows.ts'
 import { startCluster } from './support/cluster.ts'
 import { operations } from './support/contract.ts'
+import { createDistributed, NO_CITUS } from './support/distribute.ts'
 import { temporaryFolder } from './support/folder.ts'
 import { startHealthyProcess } from './support/process.ts'
 import { abortOnSignals } from './support/signals.ts'
@@ -74,6 +75,13 @@ const runs: Record<string, () => Promise<boolean>> = {
   async postgres() {
     await using cluster = await startCluster()
     return await onServer({ DATABASE_URL: cluster.url }, randomBytes(32).toString('hex'), conforms)
+  },
+  async citus() {
+    await using stack = new AsyncDisposableStack()
+    const url = await createDistributed(stack)
+    if (url !== undefined) return await onServer({ DATABASE_URL: url }, randomBytes(32).toString('hex'), conforms)
+    console.log(NO_CITUS)
+    return true
   },
   proxy: () =>
     onPglite(async target => {

@@ -10,10 +10,9 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { migrateUp } from '../src/database/migrate.ts'
 import { openDatabase } from '../src/database/open.ts'
-import { hasCitus, startCitusCluster, startCluster } from './support/cluster.ts'
+import { startCluster } from './support/cluster.ts'
 import { reportCoverage } from './support/coverage.ts'
-import { createDatabase } from './support/database.ts'
-import { prepareDistributed } from './support/distribute.ts'
+import { createDistributed, NO_CITUS } from './support/distribute.ts'
 import { temporaryFolder } from './support/folder.ts'
 import { BASELINE_WASM } from './support/process.ts'
 import { abortOnSignals, exitCode } from './support/signals.ts'
@@ -21,27 +20,21 @@ import { abortOnSignals, exitCode } from './support/signals.ts'
 const flags = ['--postgres', '--citus']
 const files = process.argv.slice(2).filter(argument => !flags.includes(argument))
 const onCitus = process.argv.includes('--citus')
-if (onCitus && !process.env.TEST_CITUS_URL && !hasCitus()) {
-  console.log('Skipped: the installed PostgreSQL has no Citus, and TEST_CITUS_URL names no coordinator.')
-  process.exit(0)
-}
 const interrupted = abortOnSignals()
 process.exit((await run()) ? 0 : 1)
 
 async function run(): Promise<boolean> {
   await using stack = new AsyncDisposableStack()
   const { path: scratch } = stack.use(await temporaryFolder())
-  return await test(await findDatabase(stack), scratch)
+  if (!onCitus) return await test(await findDatabase(stack), scratch)
+  const distributed = await createDistributed(stack)
+  if (distributed !== undefined) return await test(distributed, scratch)
+  console.log(NO_CITUS)
+  return true
 }
 
-/** The connection string of the database that test files share; undefined for PGlite. */
+/** The connection string of the database that the test files share; undefined for PGlite. */
 async function findDatabase(stack: AsyncDisposableStack): Promise<string | undefined> {
-  if (onCitus) {
-    const coordinator = process.env.TEST_CITUS_URL || stack.use(await startCitusCluster()).url
-    const { url } = stack.use(await createDatabase(coordinator))
-    await prepareDistributed(url)
-    return url
-  }
   if (process.argv.includes('--postgres')) return stack.use(await startCluster()).url
   return process.env.TEST_DATABASE_URL || undefined
 }

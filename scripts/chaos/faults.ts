@@ -1,4 +1,4 @@
-/** Faults of PostgreSQL, of the network and of the servers. */
+/** Faults of PostgreSQL, of the workers of Citus, of the network and of the servers. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster } from '../support/cluster.ts'
 import { execute } from '../support/database.ts'
@@ -8,6 +8,8 @@ import type { Random } from './random.ts'
 
 export interface Targets {
   cluster: Cluster
+  /** The workers of Citus; none on one PostgreSQL. */
+  nodes: Cluster[]
   /** Between servers and cluster. */
   proxy: FaultProxy
   servers: ServiceProcess[]
@@ -16,7 +18,7 @@ export interface Targets {
   errors: string[]
 }
 
-type Fault = (targets: Targets, random: Random) => Promise<void>
+export type Fault = (targets: Targets, random: Random) => Promise<void>
 
 async function replace(
   { servers, start }: Targets,
@@ -29,6 +31,12 @@ async function replace(
   servers.push(await start())
 }
 
+async function halt(server: Cluster, random: Random): Promise<void> {
+  server.signal('SIGSTOP')
+  await sleep(500 + random.below(2500))
+  server.signal('SIGCONT')
+}
+
 export const faults: Record<string, Fault> = {
   async 'backends killed'({ cluster }) {
     const terminate = `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'task-service'`
@@ -36,11 +44,7 @@ export const faults: Record<string, Fault> = {
   },
   'restart, fast': ({ cluster }) => cluster.restart('fast'),
   'restart, immediate': ({ cluster }) => cluster.restart('immediate'),
-  async 'database halted'({ cluster }, random) {
-    cluster.signal('SIGSTOP')
-    await sleep(500 + random.below(2500))
-    cluster.signal('SIGCONT')
-  },
+  'database halted': ({ cluster }, random) => halt(cluster, random),
   async 'connections cut'({ proxy }) {
     proxy.cut()
   },
@@ -63,4 +67,21 @@ export const faults: Record<string, Fault> = {
     replace(targets, random, async server => {
       targets.errors.push(...(await server.stop()))
     }),
+}
+
+export const workerFaults: Record<string, Fault> = {
+  'worker restarted, fast': ({ nodes }, random) => random.pick(nodes).restart('fast'),
+  'worker restarted, immediate': ({ nodes }, random) => random.pick(nodes).restart('immediate'),
+  'worker halted': ({ nodes }, random) => halt(random.pick(nodes), random),
+  async 'worker down'({ nodes }, random) {
+    const node = random.pick(nodes)
+    await node.stop('immediate')
+    await sleep(500 + random.below(4500))
+    await node.start()
+  },
+  async 'connections between nodes killed'({ cluster, nodes }, random) {
+    const terminate = `
+      select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'citus\\_internal%'`
+    await execute(random.pick([cluster, ...nodes]).url, terminate)
+  },
 }

@@ -13,7 +13,11 @@ const OLDEST_VERSION = OLDEST_SERVER / 10000
 export interface Cluster extends AsyncDisposable {
   /** Connection string of the superuser, for the database `postgres`. */
   url: string
-  /** Stops the server like `pg_ctl stop` (`fast` cuts its connections, `immediate` is a crash) and starts it again. */
+  /** Stops the server like `pg_ctl stop`: `fast` cuts its connections, `immediate` is a crash. */
+  stop(mode: 'fast' | 'immediate'): Promise<void>
+  /** Starts the server again. */
+  start(): Promise<void>
+  /** Stops it and starts it again. */
   restart(mode: 'fast' | 'immediate'): Promise<void>
   /** Suspends every process of the server, as if the machine hung, or resumes them. */
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void
@@ -44,31 +48,38 @@ export async function startCluster(settings: string[] = []): Promise<Cluster> {
     ...['listen_addresses=', `unix_socket_directories=${folder}`, 'fsync=off', 'log_min_messages=log'],
     ...settings,
   ]
+  let server: { pid: number; exited: Promise<unknown> } | undefined
   const start = async () => {
-    const server = spawn(join(bin, 'postgres'), ['-D', data, ...allSettings.flatMap(setting => ['-c', setting])], {
+    const child = spawn(join(bin, 'postgres'), ['-D', data, ...allSettings.flatMap(setting => ['-c', setting])], {
       ...asOwner,
       stdio: ['ignore', 'ignore', 'pipe'],
       // Ctrl-C on the terminal must not reach it: its users stop it when they end.
       detached: true,
     })
-    const exited = once(server, 'exit')
-    await isReady(server.stderr, exited)
-    return { pid: server.pid as number, exited }
+    const exited = once(child, 'exit')
+    await isReady(child.stderr, exited)
+    server = { pid: child.pid as number, exited }
   }
-  let server = await start()
-  const end = async (signal: NodeJS.Signals) => {
-    process.kill(server.pid, signal)
-    await server.exited
+  const stop = async (mode: 'fast' | 'immediate') => {
+    if (server === undefined) return
+    const { pid, exited } = server
+    server = undefined
+    process.kill(pid, mode === 'fast' ? 'SIGINT' : 'SIGQUIT')
+    await exited
   }
-  stack.defer(() => end('SIGINT'))
+  await start()
+  stack.defer(() => stop('fast'))
   const resources = stack.move()
   return {
     url: `postgresql://postgres@/postgres?host=${encodeURIComponent(folder)}`,
+    stop,
+    start,
     async restart(mode) {
-      await end(mode === 'fast' ? 'SIGINT' : 'SIGQUIT')
-      server = await start()
+      await stop(mode)
+      await start()
     },
     signal(signal) {
+      if (server === undefined) return
       for (const pid of [server.pid, ...childrenOf(server.pid)]) signalIfRunning(pid, signal)
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
