@@ -131,6 +131,22 @@ async function measure(db: Kysely<Tables>, use: Use, explain: (query: CompiledQu
   return reading
 }
 
+/**
+ * On a Citus cluster, in how many parts each statement that `use` sends is carried out, each on the server of a shard.
+ * None are executed, and they return one row without columns.
+ */
+export async function countParts(db: Kysely<Tables>, use: Use): Promise<number[]> {
+  const counts: number[] = []
+  const counting = async ({ sql: text, parameters }: CompiledQuery) => {
+    const lines = await explainAs<string>(db, text, 'costs off', 'force_custom_plan', parameters)
+    const parts = Array.from(lines.join('\n').matchAll(/Task Count: (\d+)/g), ([, count]) => Number(count))
+    counts.push(parts.reduce((sum, count) => sum + count, 0))
+    return { rows: [{}] }
+  }
+  await use(intercepted(db, counting))
+  return counts
+}
+
 function rowsRead(plan: Plan): number {
   const { 'Actual Loops': loops, 'Actual Rows': rows, 'Relation Name': table } = plan
   const { 'Rows Removed by Filter': filtered = 0, 'Rows Removed by Index Recheck': rechecked = 0 } = plan

@@ -1,8 +1,11 @@
 /** What Citus needs of the statements to send each to the one server that has the user's rows. */
+import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import t from 'tap'
-import { ownDatabase, startService } from '../../scripts/support/service.ts'
+import { countParts } from '../../scripts/support/explain.ts'
+import { onCitus, ownDatabase, randomUser, startService } from '../../scripts/support/service.ts'
 import { collectStatements } from '../../scripts/support/statements.ts'
+import { usesOfStatements } from '../support/uses.ts'
 
 const service = await startService({ config: ownDatabase })
 t.teardown(() => service[Symbol.asyncDispose]())
@@ -36,3 +39,23 @@ t.test('sessions have no settings of the planner', async t => {
     select name from pg_settings where source = 'session' and category like 'Query Tuning%'`
   t.same((await settings.execute(service.database.kysely)).rows, [])
 })
+
+t.test(
+  'Citus carries each out in one part, on the server of the user',
+  { skip: !onCitus && 'needs Citus' },
+  async t => {
+    const ids = { live: [randomUUID()], deleted: [randomUUID()], keysOfUser: ['key'] }
+    const { reads, writes } = usesOfStatements({ user: randomUser(), count: { live: 1, tombstones: 1 }, ...ids })
+    const noUser = ['claim', 'keep', 'writeHeartbeat']
+    const allUsers = ['findTombstones', 'findKeys', 'renewEpoch']
+    await service.database.migrate(async db => {
+      for (const [name, [, use]] of Object.entries({ ...reads, ...writes })) {
+        // In one statement a task is created only where there is no Citus.
+        if (name === 'insert') continue
+        const [count = 0] = await countParts(db, use)
+        if (allUsers.includes(name)) t.ok(count > 1, `${name} looks at all users`)
+        else t.equal(count, noUser.includes(name) ? 0 : 1, name)
+      }
+    })
+  },
+)

@@ -1,0 +1,103 @@
+/** Every statement that the service sends, with values. */
+import { randomUUID } from 'node:crypto'
+import type { Kysely } from 'kysely'
+import { sorts } from '../../scripts/support/statements.ts'
+import * as changes from '../../src/changes/queries.ts'
+import { UNLIMITED } from '../../src/config/storage.ts'
+import type { Tables } from '../../src/database/tables.ts'
+import { writeHeartbeat } from '../../src/health/queries.ts'
+import * as keys from '../../src/idempotency/queries.ts'
+import * as lease from '../../src/jobs/lease-queries.ts'
+import * as purging from '../../src/jobs/purge-queries.ts'
+import * as bulk from '../../src/tasks/bulk-queries.ts'
+import { list } from '../../src/tasks/list-queries.ts'
+import * as tasks from '../../src/tasks/queries.ts'
+import { type Sort, TRASH_ORDER } from '../../src/tasks/sorts.ts'
+import * as users from '../../src/users/queries.ts'
+
+export type Use = (db: Kysely<Tables>) => Promise<unknown>
+/** How many rows a statement returns or writes, and a use of it. */
+type Case = [rows: number, use: Use]
+
+const [now, long] = [new Date().toISOString(), new Date(0).toISOString()]
+const condition = { ifMatch: null, ifNoneMatch: [] }
+
+/** A user with some of their live tasks, tombstones and keys. */
+export interface Owner {
+  user: string
+  /** The numbers of their live tasks and of their tombstones. */
+  count: { live: number; tombstones: number }
+  live: string[]
+  deleted: string[]
+  keysOfUser: string[]
+}
+
+/** Every statement, by what it is used for. */
+export function usesOfStatements({ user, count, live, deleted, keysOfUser }: Owner): {
+  reads: Record<string, Case>
+  writes: Record<string, Case>
+} {
+  const [id, tombstone, key] = [live[0], deleted[0], keysOfUser[0]] as [string, string, string]
+  const [target, gone] = [
+    { userId: user, id, ...condition },
+    { userId: user, id: tombstone, ...condition },
+  ]
+  const page = { userId: user, limit: 51, pageBytes: 1_048_576, deletedSince: long }
+  const old = { ...purging.START, before: now, limit: page.limit }
+  const part = { userId: user, limit: 50, epoch: 1 }
+  const request = { userId: user, key, fingerprint: '' }
+  const newTask = () => {
+    const fields = { title: 'T', completed: false }
+    return { ...target, id: randomUUID(), ...fields, now, quota: UNLIMITED, epoch: 1 }
+  }
+  const response = { status: 201, headers: {}, body: '{}' }
+  const middle = { key: new Date(Date.now() - 40_000_000).toISOString(), id }
+  const lists = [...sorts(), TRASH_ORDER as Sort].flatMap(sort =>
+    [undefined, true, false].flatMap(completed =>
+      [undefined, { ...middle, key: sort.startsWith('title') ? 'task 5' : middle.key }].map(after => {
+        const what = `list ${sort} ${completed ?? ''} ${after ? 'in the middle' : ''}`
+        return [what, [page.limit, db => list(db, { ...page, sort, filters: { completed }, after })]] as [string, Case]
+      }),
+    ),
+  )
+  return {
+    reads: {
+      find: [1, db => tasks.find(db, target)],
+      'find a tombstone': [1, db => tasks.find(db, gone)],
+      findTaken: [1, db => tasks.findTaken(db, { ...gone, deletedSince: long })],
+      snapshot: [page.limit, db => changes.list(db, { ...page, position: 0, since: null })],
+      changes: [page.limit, db => changes.list(db, { ...page, position: count.live, since: count.live })],
+      lock: [20, db => bulk.lock(db, { userId: user, ids: live.slice(0, 20) })],
+      'lock tombstones': [20, db => bulk.lock(db, { userId: user, ids: deleted.slice(0, 20) })],
+      findTombstones: [page.limit, db => purging.findTombstones(db, old)],
+      findKeys: [page.limit, db => purging.findKeys(db, old)],
+      findKey: [1, db => keys.find(db, request)],
+      lockCounter: [1, db => users.lockCounter(db, { userId: user })],
+      ...Object.fromEntries(lists),
+    },
+    writes: {
+      insert: [1, db => tasks.insert(db, newTask())],
+      count: [1, db => tasks.count(db, newTask())],
+      insertCounted: [1, db => tasks.insertCounted(db, { ...newTask(), revision: 1 })],
+      uncount: [1, db => tasks.uncount(db, target)],
+      update: [1, db => tasks.update(db, { ...target, patch: '{"title":"T"}', now })],
+      complete: [1, db => tasks.complete(db, { ...target, completed: null, now })],
+      remove: [1, db => tasks.remove(db, { ...target, now })],
+      restore: [1, db => tasks.restore(db, { ...gone, deletedSince: long, quota: UNLIMITED })],
+      removeAll: [50, db => bulk.removeAll(db, { userId: user, completed: true, limit: 50, now })],
+      trim: [50, db => bulk.trim(db, { userId: user, quota: count.tombstones - 50, limit: 5_000 })],
+      removeTombstones: [50, db => purging.removeTombstones(db, { userId: user, ids: deleted, before: now })],
+      removeKeys: [50, db => purging.removeKeys(db, { userId: user, ids: keysOfUser, before: now })],
+      eraseTasks: [50, db => users.eraseTasks(db, part)],
+      eraseKeys: [50, db => users.eraseKeys(db, part)],
+      removeCounter: [1, db => users.removeCounter(db, { userId: user })],
+      takeKey: [1, db => keys.take(db, { ...request, key: 'new' }, now, long)],
+      completeKey: [1, db => keys.complete(db, request, response, UNLIMITED)],
+      countKeyBytes: [1, db => keys.countBytes(db, { userId: user, more: 1, quota: UNLIMITED, epoch: 1 })],
+      claim: [1, db => lease.claim(db, { name: 'purge', now, until: now })],
+      keep: [1, db => lease.keep(db, { name: 'purge', held: now, until: now })],
+      writeHeartbeat: [1, db => writeHeartbeat(db, { now })],
+      renewEpoch: [100, db => users.renewEpoch(db, { after: 'user 1', limit: 100, epoch: 1, revisions: 1 })],
+    },
+  }
+}
