@@ -9,6 +9,7 @@
  * `-- --scale` measures the effect of ten million tasks, and of 100,000 tasks of one user (in PGlite, too);
  * `-- --soak` watches the memory for `--seconds`;
  * `-- --start` measures how long a start takes; `-- --processes` what a second process on the same port adds;
+ * `-- --sharded` compares one PostgreSQL with a Citus cluster;
  * `-- --neighbours` how one user is affected by another who sends the worst that the limits allow.
  */
 import { totalmem } from 'node:os'
@@ -18,6 +19,7 @@ import { measureNeighbours } from './bench/neighbours.ts'
 import { type BenchOptions, comparePeers, guardCost } from './bench/peers.ts'
 import { measureProcesses } from './bench/processes.ts'
 import { measureScale } from './bench/scale.ts'
+import { measureSharded } from './bench/sharded.ts'
 import { soak } from './bench/soak.ts'
 import { measureStart } from './bench/start.ts'
 import { startCluster } from './support/cluster.ts'
@@ -38,6 +40,7 @@ const modes: Record<string, Mode> = {
   start: { run: measureStart, rounds: 5, seconds: 1 },
   processes: { run: measureProcesses, rounds: 3, seconds: 3 },
   neighbours: { run: measureNeighbours, rounds: 1, seconds: 7 },
+  sharded: { run: measureSharded, rounds: 5, seconds: 4 },
 }
 
 const { values } = parseArgs({
@@ -50,6 +53,7 @@ const { values } = parseArgs({
     start: { type: 'boolean', default: false },
     processes: { type: 'boolean', default: false },
     neighbours: { type: 'boolean', default: false },
+    sharded: { type: 'boolean', default: false },
   },
 })
 const [mode = compare] = Object.keys(modes).flatMap(name => (values[name as 'guard'] ? [modes[name] as Mode] : []))

@@ -15,7 +15,8 @@ export interface Measurement {
 }
 
 export const operations = ['get', 'list', 'create', 'toggle'] as const
-export type Operation = (typeof operations)[number]
+/** Those that are compared with other servers, and `keyed create`: one with an Idempotency-Key, which is new each time. */
+export type Operation = (typeof operations)[number] | 'keyed create'
 
 /** Users and tasks by number: the data are created by SQL, so every id is known here. */
 export const userOf = (number: number): string => `bench-${number}`
@@ -39,6 +40,7 @@ function request(operation: Operation): {
     case 'list':
       return { user, method: 'GET', path: tasks }
     case 'create':
+    case 'keyed create':
       // For users who are not listed, because the length of lists must not change.
       return {
         user,
@@ -59,6 +61,8 @@ const requests = (operation: Operation, tokens: Map<string, string> | undefined)
     const { user, body, ...rest } = request(operation)
     const token = tokens?.get(user)
     const headers = {
+      // autocannon replaces it in each request by an id.
+      ...(operation === 'keyed create' && { 'idempotency-key': '[<id>]' }),
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
       ...(body !== undefined && { 'content-type': 'application/json' }),
     }
@@ -81,6 +85,7 @@ export async function measure(
     url: origin,
     connections: CONNECTIONS,
     duration: seconds,
+    idReplacement: operation === 'keyed create',
     setupClient: client => {
       client.setRequests(requests(operation, tokens))
       client.on('response', (_status, _bytes, duration) => milliseconds.push(duration))
