@@ -33,7 +33,8 @@ function withUnknownKey(): string {
 t.test('tokens with unknown keys cause at most one fetch per cooldown', async t => {
   await using issuer = await startIssuer()
   await issuer.addKey('known')
-  const authenticate = createAuthenticate({ issuer: issuer.url }, silent)
+  const now = Date.now()
+  const authenticate = createAuthenticate({ issuer: issuer.url, now: () => now }, silent)
   const user = randomUser()
   const { authorization } = await issuer.bearer(user, 'known')
   await authenticate(authorization)

@@ -18,7 +18,8 @@ if (!onPostgres || (findBinaries() === undefined && !process.env.CI)) {
 
 const cluster = await startCluster()
 t.teardown(() => cluster[Symbol.asyncDispose]())
-const service = await startService({ config: { databaseUrl: cluster.url, dataDir: '', poolSize: 3 } })
+const poolSize = 3
+const service = await startService({ config: { databaseUrl: cluster.url, dataDir: '', poolSize } })
 t.teardown(() => service[Symbol.asyncDispose]())
 
 /** Waits until the service waits for a lock; returns its backend. */
@@ -32,11 +33,11 @@ async function waitingBackend(admin: pg.Client): Promise<number> {
   }
 }
 
-/** Milliseconds until the first response that is not 503. */
+/** Waits for a response that is not 503; returns how many were. */
 async function recovery(user: User): Promise<number> {
-  const start = performance.now()
-  while ((await user.send.listTasks()).status === 503) await sleep(5)
-  return performance.now() - start
+  let refused = 0
+  for (; (await user.send.listTasks()).status === 503; refused++) await sleep(5)
+  return refused
 }
 
 function assertUnavailable(
@@ -128,7 +129,7 @@ t.test('a role that may only read and write rows suffices; without a free connec
     'grant select on kysely_migration to app',
     'grant select, insert, update, delete on task, user_clock, idempotency_key, heartbeat to app',
   )
-  const config = { databaseUrl: cluster.url.replace('postgres@', 'app@'), dataDir: '', poolSize: 3 }
+  const config = { databaseUrl: cluster.url.replace('postgres@', 'app@'), dataDir: '', poolSize }
   await using service = await startService({ config })
   const alice = await service.newUser()
   const { id } = await alice.createTask(task)
@@ -153,14 +154,14 @@ t.test('migrations may have a role of their own', async t => {
   const migrationUrl = cluster.url.replace('/postgres?', '/separate?')
   await execute(migrationUrl, 'alter default privileges grant select, insert, update, delete on tables to server')
   const databaseUrl = migrationUrl.replace('postgres@', 'server@')
-  await using service = await startService({ config: { databaseUrl, migrationUrl, dataDir: '', poolSize: 3 } })
+  await using service = await startService({ config: { databaseUrl, migrationUrl, dataDir: '', poolSize } })
   const alice = await service.newUser()
   t.match(await alice.createTask(task), { title: 'A task' })
   t.equal((await alice.send.getHealth()).status, 200)
 })
 
 for (const mode of ['fast', 'immediate'] as const) {
-  t.test(`after a restart in mode ${mode} requests succeed within a second`, async t => {
+  t.test(`after a restart in mode ${mode} no more requests fail than there are connections`, async t => {
     const alice = await service.newUser()
     const before = await alice.createTask(task)
     let restarted = false
@@ -170,10 +171,10 @@ for (const mode of ['fast', 'immediate'] as const) {
     }
     const loads = [load(), load(), load()]
     await cluster.restart(mode)
-    const waited = await recovery(alice)
+    const refused = await recovery(alice)
     restarted = true
     await Promise.all(loads)
-    t.ok(waited < 1000, `${Math.round(waited)} ms`)
+    t.ok(refused <= poolSize, `${refused} failed`)
     t.same(
       [...statuses].filter(status => status !== 200 && status !== 503),
       [],
@@ -184,14 +185,14 @@ for (const mode of ['fast', 'immediate'] as const) {
   })
 }
 
-t.test('while PostgreSQL hangs requests return 503, and succeed within a second once it continues', async t => {
+t.test('while PostgreSQL hangs requests return 503, and succeed again once it continues', async t => {
   const alice = await service.newUser()
   await alice.createTask(task)
   cluster.signal('SIGSTOP')
   assertUnavailable(t, await alice.send.listTasks(), 'after the timeout')
   t.equal((await alice.send.listTasks({ query: { limit: 0 } })).status, 400, 'a bad request needs no database')
   cluster.signal('SIGCONT')
-  t.ok((await recovery(alice)) < 1000)
+  t.ok((await recovery(alice)) <= poolSize)
 })
 
 t.test('a transaction with a failed statement rejects, although COMMIT itself succeeds', async t => {

@@ -7,6 +7,9 @@ import { jsonHeaders, lastRequest, request, statusesOf } from '../support/bytes.
 import { BUNDLE, createCounts, openUnread } from '../support/connections.ts'
 import { lockTable } from '../support/locks.ts'
 
+/** How many bytes a slow client reads per millisecond: a small part of its responses in a second. */
+const DRIPS = 200
+
 const largeRequest = request('GET', BUNDLE)
 
 t.test('a connection whose response is not read within the response timeout is closed', async t => {
@@ -30,9 +33,15 @@ t.test('a connection whose response is read too slowly is closed', async t => {
   using dripping = await openUnread(service.port)
   dripping.write(largeRequest.repeat(30))
   let read = 0
-  // Each time the system's buffer has room again, and the server can write.
+  const start = performance.now()
+  // Each time the system's buffer has room again, and the server can write. A late timer reads more at once, so that
+  // the rate does not depend on the machine's load.
   const drip = setInterval(() => {
-    read += dripping.read(1000)?.length ?? 0
+    for (const due = DRIPS * (performance.now() - start); read < due; ) {
+      const chunk = dripping.read(1000)
+      if (chunk === null) return
+      read += chunk.length
+    }
   }, 5)
   t.teardown(() => clearInterval(drip))
   await untilClosed('unread')
