@@ -1,6 +1,7 @@
 /**
- * A proxy in front of the service that responds like a later version of it: every task has a field more, the 404 has a
- * code that this version does not know, and each page of changes starts with a kind that it does not know.
+ * A proxy in front of the service that responds like a later version of it: every task and validation error has a field
+ * more, the 404 has a code that this version does not know, and each page of changes and each list of validation errors
+ * starts with an entry whose kind, code and part of the request it does not know.
  */
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -33,6 +34,10 @@ function later(path: string, status: number, body: string): string {
   if (status === 200 && path.endsWith('/changes')) {
     const change = { kind: ADDED, id: randomUUID(), revision: 1, deleted: false, task: null, [ADDED]: true }
     value.data = [change, ...(value.data as Json[])]
+  }
+  if (Array.isArray(value.errors)) {
+    const error = { in: ADDED, code: ADDED, detail: 'breaks a rule that was added later' }
+    value.errors = [error, ...(value.errors as Json[])].map(entry => ({ ...entry, [ADDED]: { nested: [1] } }))
   }
   return JSON.stringify(value)
 }

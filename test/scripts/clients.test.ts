@@ -39,37 +39,50 @@ t.test('every tour has an entry in the table', async t => {
   t.same(folders.sort(), Object.keys(languages).sort())
 })
 
-t.test('the future adds a field, a code and a kind, and leaves everything else as it is', async t => {
-  await using service = await startService()
-  await using future = await startFuture(service.origin)
-  const path = `/api/${randomUser()}`
-  const later = async (method: string, suffix: string, body: string | null = null, headers = {}) => {
-    const response = await fetch(`${future.origin}${path}${suffix}`, { method, body, headers })
-    const text = await response.text()
-    const parsed: Record<string, unknown> = text === '' ? {} : JSON.parse(text)
-    return { status: response.status, headers: response.headers, body: parsed }
-  }
+t.test(
+  'the future adds fields and unknown codes, kinds and request parts, and leaves everything else as it is',
+  async t => {
+    await using service = await startService()
+    await using future = await startFuture(service.origin)
+    const path = `/api/${randomUser()}`
+    const later = async (method: string, suffix: string, body: string | null = null, headers = {}) => {
+      const response = await fetch(`${future.origin}${path}${suffix}`, { method, body, headers })
+      const text = await response.text()
+      const parsed: Record<string, unknown> = text === '' ? {} : JSON.parse(text)
+      return { status: response.status, headers: response.headers, body: parsed }
+    }
 
-  const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': 'once' }
-  const created = await later('POST', '/tasks', '{"title":"Buy tea"}', headers)
-  t.equal(created.status, 201)
-  const { added_later: added, ...task } = created.body
-  t.ok(added)
-  const replay = await service.call('POST', `${path}/tasks`, '{"title":"Buy tea"}', headers)
-  t.equal(replay.headers.get('idempotent-replayed'), 'true')
-  t.equal(replay.headers.get('etag'), created.headers.get('etag'))
-  t.same(replay.body, task)
+    const headers = { 'Content-Type': 'application/json', 'Idempotency-Key': 'once' }
+    const created = await later('POST', '/tasks', '{"title":"Buy tea"}', headers)
+    t.equal(created.status, 201)
+    const { added_later: added, ...task } = created.body
+    t.ok(added)
+    const replay = await service.call('POST', `${path}/tasks`, '{"title":"Buy tea"}', headers)
+    t.equal(replay.headers.get('idempotent-replayed'), 'true')
+    t.equal(replay.headers.get('etag'), created.headers.get('etag'))
+    t.same(replay.body, task)
 
-  const missing = '/tasks/01a19b7c-a680-7bde-9be2-8c463465bc89'
-  const now = await service.call('GET', `${path}${missing}`)
-  const then = await later('GET', missing)
-  t.same([then.status, then.headers.get('content-type')], [now.status, now.headers.get('content-type')])
-  t.same([now.body.code, then.body.code], ['task_not_found', 'added_later'])
+    const missing = '/tasks/01a19b7c-a680-7bde-9be2-8c463465bc89'
+    const now = await service.call('GET', `${path}${missing}`)
+    const then = await later('GET', missing)
+    t.same([then.status, then.headers.get('content-type')], [now.status, now.headers.get('content-type')])
+    t.same([now.body.code, then.body.code], ['task_not_found', 'added_later'])
 
-  const { data } = (await later('GET', '/changes')).body
-  t.match(data, [
-    { kind: 'added_later', deleted: false, task: null },
-    { kind: 'task', task: created.body },
-  ])
-  t.equal((await later('DELETE', `/tasks/${task.id}`)).status, 204)
-})
+    const { data } = (await later('GET', '/changes')).body
+    t.match(data, [
+      { kind: 'added_later', deleted: false, task: null },
+      { kind: 'task', task: created.body },
+    ])
+
+    const untitled = await service.call('POST', `${path}/tasks`, '{"title":""}', headers)
+    const rejected = await later('POST', '/tasks', '{"title":""}', headers)
+    t.equal(rejected.status, 400)
+    const [known] = untitled.body.errors ?? []
+    t.ok(known)
+    t.match(rejected.body.errors, [
+      { in: 'added_later', code: 'added_later', added_later: added },
+      { ...known, added_later: added },
+    ])
+    t.equal((await later('DELETE', `/tasks/${task.id}`)).status, 204)
+  },
+)

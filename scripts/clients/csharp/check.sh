@@ -2,6 +2,8 @@
 set -ex
 cd tasks/src/Org.OpenAPITools
 grep -q 'public string Code ' Model/Problem.cs
+grep -q 'public string Code ' Model/ValidationError.cs
+grep -q 'public string In ' Model/ValidationError.cs
 grep -q 'public string Kind ' Model/Change.cs
 grep -q 'public Task? Task ' Model/Change.cs
 grep -q 'public long Revision ' Model/Task.cs

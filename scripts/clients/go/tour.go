@@ -48,6 +48,13 @@ func main() {
 	equal(len(titles)+2, len(allTasks(future)))
 	later := must(future.GetTaskWithResponse(ctx, user, absent, nil))
 	equal("added_later", later.ApplicationproblemJSON404.Code)
+	rejected := must(future.CreateTaskWithResponse(ctx, user, nil, tasks.TaskCreate{Title: ""}))
+	equal(http.StatusBadRequest, rejected.StatusCode())
+	var rules []string
+	for _, invalid := range *rejected.ApplicationproblemJSON400.Errors {
+		rules = append(rules, invalid.In+" "+invalid.Code)
+	}
+	equal("added_later added_later, body too_short", strings.Join(rules, ", "))
 	ahead, _ := changesSince(future, nil)
 	equal(len(titles)+2, len(titlesOf(ahead)))
 	equal(true, slices.ContainsFunc(ahead, func(change tasks.Change) bool {

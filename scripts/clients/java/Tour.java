@@ -146,6 +146,11 @@ class Tour {
     equal(allTasks(new TasksApi(future)).size(), titles.size() + 2);
     Problem later = problemOf(404, () -> new TasksApi(future).getTask(USER, MISSING, null, null));
     equal(later.getCode(), "added_later");
+    Problem rejected =
+        problemOf(400, () -> new TasksApi(future).createTask(USER, new TaskCreate().title(""), null));
+    equal(
+        rejected.getErrors().stream().map(error -> error.getIn() + " " + error.getCode()).toList(),
+        List.of("added_later added_later", "body too_short"));
     List<String> kinds =
         changesSince(new ChangesApi(future), null).changes().stream().map(Change::getKind).toList();
     equal(kinds.stream().filter("task"::equals).count(), titles.size() + 2L);

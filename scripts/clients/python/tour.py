@@ -116,6 +116,10 @@ future = AuthenticatedClient(base_url=os.environ["FUTURE_URL"], token=os.environ
 equal(sum("added_later" in task for task in all_tasks(future)), len(titles) + 2)
 later = get_task.sync_detailed(user, missing, client=future)
 equal((later.status_code, expect(Problem, later.parsed).code), (404, "added_later"))
+rejected = create_task.sync_detailed(user, client=future, body=TaskCreate(title=""))
+equal(rejected.status_code, 400)
+rules = [(error.in_, error.code, "added_later" in error) for error in expect(Problem, rejected.parsed).errors or []]
+equal(rules, [("added_later", "added_later", True), ("body", "too_short", True)])
 ahead, _ = changes_since(future, UNSET)
 equal(sum(isinstance(change.task, Task) for change in ahead if change.kind == "task"), len(titles) + 2)
 equal(any(change.kind == "added_later" for change in ahead), True)

@@ -131,6 +131,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(all_tasks(future, user).await?.len(), titles.len() + 2);
     let later = problem_of(404, get_task(future, user, MISSING, None, None).await)?;
     assert_eq!(later.code, "added_later");
+    let rejected = problem_of(400, create_task(future, user, create(""), None).await)?.errors.unwrap_or_default();
+    let rules: Vec<_> = rejected.iter().map(|error| (error.r#in.as_str(), error.code.as_str())).collect();
+    assert_eq!(rules, [("added_later", "added_later"), ("body", "too_short")]);
     let (ahead, _) = changes_since(future, user, None).await?;
     assert_eq!(ahead.iter().filter(|change| change.kind == "task").count(), titles.len() + 2);
     assert!(ahead.iter().any(|change| change.kind == "added_later"));

@@ -111,6 +111,15 @@ assert.equal((await allTasks(future)).filter(task => 'added_later' in task).leng
 const later = await getTask({ client: future, path: missing })
 assert.equal(later.response?.status, 404)
 assert.equal(later.error?.code, 'added_later')
+const rejected = await createTask({ client: future, path, body: { title: '' } })
+assert.equal(rejected.response?.status, 400)
+assert.deepEqual(
+  rejected.error?.errors?.map(error => [error.in, error.code, 'added_later' in error]),
+  [
+    ['added_later', 'added_later', true],
+    ['body', 'too_short', true],
+  ],
+)
 const ahead = await changesSince(undefined, future)
 const known = ahead.changes.filter(({ kind }) => kind === 'task')
 assert.equal(known.length, titles.length + 2)
