@@ -1,11 +1,11 @@
 /**
- * `npm run clients [-- python go …]`: generates a client in each language with the commands of docs/clients.md, builds a
- * tour with it, and runs that against the real server with authentication, and against the future.
+ * `npm run clients [-- python go …]`: generates a client in each language with the commands of docs/clients.md, builds
+ * a tour with it, and runs that against the real server with authentication, and against the future.
  */
 import { randomBytes } from 'node:crypto'
 import { startFuture } from './clients/future.ts'
 import { languages } from './clients/languages.ts'
-import { prepare, run } from './clients/workshop.ts'
+import { prepare, refuseChanges, run } from './clients/workshop.ts'
 import { temporaryFolder } from './support/folder.ts'
 import { startHealthyProcess } from './support/process.ts'
 import { abortOnSignals } from './support/signals.ts'
@@ -38,7 +38,7 @@ const skipped: string[] = []
 const failed: string[] = []
 for (const name of names) {
   if (interrupted.aborted) break
-  const { heading, tour } = languages[name] as (typeof languages)[string]
+  const { heading, tour, environment } = languages[name] as (typeof languages)[string]
   console.log(`\n==> ${heading}`)
   try {
     const workshop = await prepare(name, interrupted)
@@ -47,11 +47,13 @@ for (const name of names) {
       continue
     }
     await run(tour, workshop, interrupted, {
+      ...environment,
       TASKS_URL: server.origin,
       FUTURE_URL: future.origin,
       TASKS_USER: `${name}-tour`,
       TASKS_TOKEN: await signToken(secret, `${name}-tour`),
     })
+    await refuseChanges(name, workshop)
     complete.push(heading)
   } catch (error) {
     console.error(`${heading} failed: ${(error as Error).message}`)

@@ -1,4 +1,4 @@
-/** The folder of a language: the contract, the client that is generated from it, and the tour. */
+/** The folder of a language: the contract, the client that is generated from it, the tour, and the lock file. */
 import { spawn, spawnSync } from 'node:child_process'
 import { cp, mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -7,6 +7,7 @@ import { exitCode } from '../support/signals.ts'
 import { languages } from './languages.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
+const sourceOf = (name: string) => join(root, 'scripts/clients', name)
 
 /** What docs/clients.md has for a language: the commands that generate its client, and lines of its tour. */
 export async function sectionOf(heading: string): Promise<{ commands: string; example: string }> {
@@ -31,7 +32,7 @@ export async function run(commands: string, cwd: string, interrupted: AbortSigna
  * the toolchain it returns undefined, or throws in CI.
  */
 export async function prepare(name: string, interrupted: AbortSignal): Promise<string | undefined> {
-  const { heading, toolchain, keep } = languages[name] as (typeof languages)[string]
+  const { heading, toolchain, environment, keep } = languages[name] as (typeof languages)[string]
   const missing = toolchain.find(command => spawnSync('sh', ['-c', command]).status !== 0)
   if (missing !== undefined) {
     if (process.env.CI) throw new Error(`\`${missing}\` fails, so its toolchain is not installed`)
@@ -45,11 +46,19 @@ export async function prepare(name: string, interrupted: AbortSignal): Promise<s
     if (!keep.includes(entry)) await rm(join(folder, entry), { recursive: true })
   }
   // Before the client is generated: a generator may read the settings of a project.
-  await cp(join(root, 'scripts/clients', name), folder, { recursive: true })
+  await cp(sourceOf(name), folder, { recursive: true })
   // Under the names with which the server serves them.
   for (const version of ['', '-3.0']) {
     await cp(join(root, `openapi/openapi${version}.gen.yaml`), join(folder, `openapi${version}.yaml`))
   }
-  await run(commands, folder, interrupted)
+  await run(commands, folder, interrupted, environment)
   return folder
+}
+
+/** Throws if the commands have changed a file of the tour, such as a lock file that lacks a dependency. */
+export async function refuseChanges(name: string, folder: string): Promise<void> {
+  for (const file of await readdir(sourceOf(name))) {
+    const [committed, used] = await Promise.all([sourceOf(name), folder].map(at => readFile(join(at, file), 'utf8')))
+    if (used !== committed) throw new Error(`${file} has changed: if that is right, copy it from ${folder}`)
+  }
 }
