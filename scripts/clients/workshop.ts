@@ -13,8 +13,9 @@ const sourceOf = (name: string) => join(root, 'scripts/clients', name)
 export async function sectionOf(heading: string): Promise<{ commands: string; example: string }> {
   const text = await readFile(join(root, 'docs/clients.md'), 'utf8')
   const section = text.split(/^##+ /m).find(part => part.startsWith(`${heading}\n`))
-  const [commands, example] = [...(section ?? '').matchAll(/^```\w+\n(.*?)^```/gms)].map(([, block]) => block)
-  if (commands === undefined || example === undefined) throw new Error(`docs/clients.md has no ${heading}`)
+  const [commands, example, ...more] = [...(section ?? '').matchAll(/^```\w+\n(.*?)^```/gms)].map(([, block]) => block)
+  if (commands === undefined || example === undefined || more.length > 0)
+    throw new Error(`docs/clients.md does not have exactly the commands and an example for ${heading}`)
   return { commands, example }
 }
 

@@ -33,6 +33,17 @@ for (const [name, { heading }] of Object.entries(languages)) {
   })
 }
 
+t.test('npm run clients, and so CI, runs the commands of every language in docs/clients.md', async t => {
+  const text = await readFile(new URL('../../docs/clients.md', import.meta.url), 'utf8')
+  const chapter = text.split(/^## /m).find(part => part.startsWith('Generated clients\n')) ?? ''
+  const headings = [...chapter.matchAll(/^### (.+)/gm)].map(([, heading]) => heading)
+  t.same(
+    headings,
+    Object.values(languages).map(({ heading }) => heading),
+  )
+  t.match(await readFile(new URL('../../.ci/run', import.meta.url), 'utf8'), /^step npm run clients$/m)
+})
+
 t.test('every tour has an entry in the table', async t => {
   const entries = await readdir(tours, { withFileTypes: true })
   const folders = entries.filter(entry => entry.isDirectory()).map(({ name }) => name)
