@@ -16,14 +16,18 @@ interface Key {
   id: string
 }
 
-// A lookup by id never states the predicate of a partial index. PostgreSQL might choose that index, whose last column
-// is the id, and scan all of the user's tasks. So the filter is outside, and `offset 0` keeps it there.
-export const find = read.maybe<Key, Task>(
+// The statement does not mention deleted_at: PostgreSQL might choose a partial index, whose last column is the id, and
+// scan all of the user's tasks. It has no subquery either, so that Citus can find the server without planning it.
+const findAny = read.maybe<Key, Task>(
   'task_find',
-  ({ userId, id }) => sql`
-    select * from (select ${allColumns} from task where user_id = ${userId} and id = ${id}::uuid offset 0) as t
-    where deleted_at is null`,
+  ({ userId, id }) => sql`select ${allColumns} from task where user_id = ${userId} and id = ${id}::uuid`,
 )
+
+/** The task with this id; undefined if there is none, or only a tombstone. */
+export async function find(db: Kysely<Tables>, key: Key): Promise<Task | undefined> {
+  const task = await findAny(db, key)
+  return task?.deleted_at === null ? task : undefined
+}
 
 type NewTask = Key & Partial<Fields> & { now: string; quota: number; epoch: number }
 
