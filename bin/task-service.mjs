@@ -2,7 +2,7 @@
 /** `task-service [command]`, the program of the npm package: starts the service, or runs a file of `src/commands/`. */
 import '../scripts/require-node.mjs'
 
-const COMMANDS = ['epoch', 'forget', 'migrate', 'purge', 'token']
+const COMMANDS = ['distribute', 'epoch', 'forget', 'migrate', 'purge', 'token']
 
 const [node, program, command, ...rest] = process.argv
 if (command === undefined) {

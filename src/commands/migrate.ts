@@ -1,8 +1,9 @@
 /**
  * `npm run migrate [-- up | down | status]`: migrates the configured database; up is the default, down reverts one
- * migration.
+ * migration, status also lists what is distributed where.
  */
 import type { Kysely } from 'kysely'
+import { describeDistribution } from '../database/distribution.ts'
 import { migrateDown, migrateUp, migrationStatus } from '../database/migrate.ts'
 import type { Tables } from '../database/tables.ts'
 import { withDatabase } from './with-database.ts'
@@ -10,10 +11,10 @@ import { withDatabase } from './with-database.ts'
 const commands = {
   up: async (db, quick) => report('done', await migrateUp(db, quick), 'The schema is up to date.'),
   down: async (db, quick) => report('reverted', await migrateDown(db, quick), 'There is nothing to revert.'),
-  status: async db => {
-    for (const { name, executedAt } of await migrationStatus(db)) {
-      console.log(`${name}\t${executedAt?.toISOString() ?? 'pending'}`)
-    }
+  status: async (db, quick) => {
+    const migrations = await migrationStatus(db)
+    const lines = migrations.map(({ name, executedAt }) => `${name}\t${executedAt?.toISOString() ?? 'pending'}`)
+    console.log([...lines, ...(await describeDistribution(quick))].join('\n'))
   },
 } satisfies Record<string, (db: Kysely<Tables>, quick: Kysely<Tables>) => Promise<void>>
 

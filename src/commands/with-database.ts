@@ -4,6 +4,7 @@ import { databaseConfig } from '../config/database.ts'
 import { readConfig } from '../config/read.ts'
 import type { Config } from '../config/variables.ts'
 import { type Database, databaseFailure, openDatabase } from '../database/open.ts'
+import { StartError } from '../process/start-error.ts'
 
 /**
  * Opens the database, prints its description, runs `work` and closes it. An error is printed, as a sentence if an
@@ -17,7 +18,7 @@ export async function withDatabase(work: (database: Database, config: Config) =>
     try {
       await work(database, config)
     } catch (error) {
-      throw databaseFailure(error)
+      throw error instanceof StartError ? error : databaseFailure(error)
     } finally {
       await database.close()
     }

@@ -4,6 +4,7 @@ import { basename, extname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import { type Migration, type MigrationInfo, type MigrationResultSet, Migrator } from 'kysely/migration'
+import { distributeNew } from './distribution.ts'
 import { analyzeLarge } from './statistics.ts'
 import type { Tables } from './tables.ts'
 
@@ -49,6 +50,8 @@ export async function migrateUp(db: Kysely<Tables>, quick = db, signal?: AbortSi
     const done: string[] = []
     for (const { migration } of (await migrationStatus(db)).filter(info => !isDone(info))) {
       done.push(...names(await migrator(db).migrateUp(optionsOf(migration))))
+      // Before the next migration, which may join a new table with one that is distributed.
+      await distributeNew(db)
     }
     // The planner knows nothing about a new table or index until the table is analyzed.
     if (done.length > 0) await analyzeLarge(db)
@@ -73,7 +76,7 @@ const optionsOf = (migration?: MigrationFile) => ({ disableTransactions: migrati
  * and `create index concurrently` waits for all older snapshots. An idle transaction holds this lock, and has no
  * snapshot.
  */
-async function runExclusively(
+export async function runExclusively(
   db: Kysely<Tables>,
   quick: Kysely<Tables>,
   work: () => Promise<string[]>,

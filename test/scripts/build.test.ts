@@ -54,7 +54,7 @@ t.test('the package starts the service and runs its commands, without the reposi
     migrations,
   )
   t.notMatch(stdout, 'pending')
-  await t.rejects(command('archive'), { code: 1, stderr: /^Unknown command archive: use epoch, / })
+  await t.rejects(command('archive'), { code: 1, stderr: /^Unknown command archive: use distribute, / })
 })
 
 t.test('on a Node that is too old, the version that is required is reported', async t => {
