@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql, type Transaction } from 'kysely'
 import { StartError } from '../process/start-error.ts'
-import { countShards, findNodes, findUserTables, hasCitus, type UserTable } from './distribution.ts'
+import { countShards, findNodes, findUserTables, hasCitus, truncateLeftover, type UserTable } from './distribution.ts'
 import { isConflict, isLockTimeout } from './errors.ts'
 import { migrationStatus, runExclusively } from './migrate.ts'
 import type { Tables } from './tables.ts'
@@ -37,7 +37,7 @@ export async function distribute(db: Db, quick: Db, print: Print): Promise<void>
     for (const { name } of done) print(`${name}: already distributed`)
     for (const table of left) print(`${table.name}: will be distributed by user_id (${estimate(table)})`)
     if (left.length > 0) await distributeTables(db, left, done[0]?.name, print)
-    await truncateLeftovers(db)
+    for (const { name } of tables) await truncateLeftover(db, name)
     print('All tables with a user_id are distributed; the others stay on the coordinator.')
     return left.map(({ name }) => name)
   })
@@ -168,14 +168,5 @@ async function withLocks(
       if (!isWaiting) print('Waiting for transactions that use the tables.')
       await sleep(Math.random() * PAUSE)
     }
-  }
-}
-
-/** Frees the space of rows that were copied by `create_distributed_table`, which leaves the originals out of sight. */
-async function truncateLeftovers(db: Db): Promise<void> {
-  for (const { name } of await findUserTables(db)) {
-    await sql`
-      select truncate_local_data_after_distributing_table(relation) from (select ${name}::regclass as relation) as t
-      where pg_relation_size(relation) > 0`.execute(db)
   }
 }

@@ -59,7 +59,15 @@ export async function distributeNew(db: Kysely<Tables>): Promise<void> {
     await sql`select create_distributed_table(${name}::regclass, 'user_id', colocate_with => ${distributed.name})`.execute(
       db,
     )
+    await truncateLeftover(db, name)
   }
+}
+
+/** Frees the space of rows that `create_distributed_table` has copied: it leaves the originals, out of sight. */
+export async function truncateLeftover(db: Kysely<Tables>, name: string): Promise<void> {
+  await sql`
+    select truncate_local_data_after_distributing_table(relation) from (select ${name}::regclass as relation) as t
+    where pg_relation_size(relation) > 0`.execute(db)
 }
 
 /** The servers that hold shards, as `host:port`. */

@@ -76,8 +76,9 @@ async function checkDistribution(t: Test, config: HeldDatabase, db: Kysely<Table
 
 t.test('a database without Citus is refused with one sentence', { skip: onCitus && 'it has Citus' }, async t => {
   await using config = await ownDatabase()
-  await using database = await openPrepared(config)
-  await database.close()
+  {
+    await using _ = await openPrepared(config)
+  }
   const { code, lines, stderr } = await distribute(config)
   const expected =
     config.databaseUrl === undefined
