@@ -25,9 +25,9 @@ export interface Cluster extends AsyncDisposable {
 
 /**
  * Creates and starts a cluster in a temporary folder; both are gone when it goes out of scope.
- * @param settings additional settings, as `name=value`
+ * @param settings additional settings, as `name=value`; they may depend on the folder of its socket
  */
-export async function startCluster(settings: string[] = []): Promise<Cluster> {
+export async function startCluster(settings: string[] | ((folder: string) => string[]) = []): Promise<Cluster> {
   const bin = findBinaries()
   if (bin === undefined) {
     throw new Error(`No PostgreSQL server binaries found: install PostgreSQL ${OLDEST_VERSION} or newer.`)
@@ -46,7 +46,7 @@ export async function startCluster(settings: string[] = []): Promise<Cluster> {
   const allSettings = [
     // No TCP, so no port can collide; no fsync, because the data need not survive.
     ...['listen_addresses=', `unix_socket_directories=${folder}`, 'fsync=off', 'log_min_messages=log'],
-    ...settings,
+    ...(typeof settings === 'function' ? settings(folder) : settings),
   ]
   let server: { pid: number; exited: Promise<unknown> } | undefined
   const start = async () => {
@@ -94,20 +94,22 @@ export interface CitusCluster extends Cluster {
 }
 
 /** What Citus requires; few shards, because each table of each test has that many. */
-const CITUS_SETTINGS = [
+const citusSettings = (folder: string) => [
   'shared_preload_libraries=citus',
   'citus.shard_count=4',
   // Shards move by logical replication.
   ...['wal_level=logical', 'max_wal_senders=20', 'max_replication_slots=20', 'max_worker_processes=32'],
   // Each connection to the coordinator may open others to each worker, and write to several of them.
   ...['max_connections=400', 'max_prepared_transactions=400'],
+  // A node also connects to itself.
+  `citus.local_hostname=${folder}`,
 ]
 
 /** Starts a coordinator and two workers; the database `postgres` is a database of Citus. */
 export async function startCitusCluster(): Promise<CitusCluster> {
   await using stack = new AsyncDisposableStack()
-  const coordinator = stack.use(await startCluster(CITUS_SETTINGS))
-  const workers = [stack.use(await startCluster(CITUS_SETTINGS)), stack.use(await startCluster(CITUS_SETTINGS))]
+  const coordinator = stack.use(await startCluster(citusSettings))
+  const workers = [stack.use(await startCluster(citusSettings)), stack.use(await startCluster(citusSettings))]
   await joinNodes(
     coordinator.url,
     workers.map(({ url }) => url),
@@ -117,7 +119,7 @@ export async function startCitusCluster(): Promise<CitusCluster> {
     ...coordinator,
     workers,
     async startNode() {
-      return resources.use(await startCluster(CITUS_SETTINGS))
+      return resources.use(await startCluster(citusSettings))
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   }

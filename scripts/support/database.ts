@@ -42,6 +42,8 @@ export async function createDatabase(url: string): Promise<ThrowAwayDatabase> {
       created,
       workers.map(worker => ({ ...worker, database: name })),
     )
+    // Tests cause errors by triggers.
+    await execute(created, `alter database ${name} set citus.enable_unsafe_triggers = on`)
   }
   const resources = stack.move()
   return { url: created, [Symbol.asyncDispose]: () => resources.disposeAsync() }
@@ -49,12 +51,17 @@ export async function createDatabase(url: string): Promise<ThrowAwayDatabase> {
 
 /** Makes the database of `url` that of a coordinator, with databases on other servers as its workers. */
 export async function joinNodes(url: string, workers: (string | pg.ClientConfig)[]): Promise<void> {
-  for (const server of [...workers, url]) await execute(server, 'create extension citus')
-  await execute(
-    url,
-    { text: 'select citus_set_coordinator_host($1, $2)', values: addressOf(url) },
-    ...workers.map(worker => ({ text: 'select citus_add_node($1, $2)', values: addressOf(worker) })),
-  )
+  await execute(url, 'create extension citus', {
+    text: 'select citus_set_coordinator_host($1, $2)',
+    values: addressOf(url),
+  })
+  for (const worker of workers) await addWorker(url, worker)
+}
+
+/** Adds a worker, which has no shards at first, to the database of a coordinator. */
+export async function addWorker(url: string, worker: string | pg.ClientConfig): Promise<void> {
+  await execute(worker, 'create extension citus')
+  await execute(url, { text: 'select citus_add_node($1, $2)', values: addressOf(worker) })
 }
 
 /** The workers of the Citus database of `url`, for the same role and database; none on any other PostgreSQL. */
