@@ -2,6 +2,7 @@
 import { type Kysely, sql } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import t from 'tap'
+import { onCitus } from '../../scripts/support/service.ts'
 import { migrateDown, migrateUp, migrationStatus, requireVersion } from '../../src/database/migrate.ts'
 import type { Tables } from '../../src/database/tables.ts'
 import { openBeforeLast, openEmpty } from '../support/migrations.ts'
@@ -10,7 +11,7 @@ import { openBeforeLast, openEmpty } from '../support/migrations.ts'
 async function schema(db: Kysely<Tables>): Promise<unknown[]> {
   const columns = await sql`
     select table_name, column_name, data_type, collation_name, is_nullable, datetime_precision
-    from information_schema.columns where table_schema = 'public' and table_name not like 'kysely%'
+    from information_schema.columns where table_schema = 'public' and table_name !~ '^(kysely|citus)'
     order by table_name, ordinal_position`.execute(db)
   const indexes = await sql`
     select indexdef from pg_indexes where schemaname = 'public' and tablename not like 'kysely%' order by indexname`.execute(
@@ -90,7 +91,9 @@ t.test('every key and index of a user’s data starts with user_id', async t => 
   for (const { indexdef } of rows) t.match(indexdef, /btree \(user_id/)
 })
 
-t.test('a migration analyzes large tables, and no others', async t => {
+const withoutSizes = onCitus && 'the coordinator has no rows to analyze, and workers have autovacuum'
+
+t.test('a migration analyzes large tables, and no others', { skip: withoutSizes }, async t => {
   const known = async (db: Kysely<Tables>) => {
     const { rows } = await sql<{
       name: string

@@ -10,8 +10,8 @@ import type { Tables } from '../../src/database/tables.ts'
 import { type Owner, type Use, usesOfStatements } from '../support/uses.ts'
 
 if (onCitus) {
-  t.plan(0, 'the plans are those of each worker, which is a PostgreSQL')
-  process.exit()
+  t.plan(0, 'a worker plans statements as one PostgreSQL does, but its plans do not reach the coordinator')
+  process.exit(0)
 }
 
 /** The rows of the user with most of them. PGlite takes ten times as long to load them. */

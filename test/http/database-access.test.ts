@@ -3,13 +3,14 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { sql } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import t from 'tap'
 import { operations } from '../../scripts/support/contract.ts'
 import { validRequest } from '../../scripts/support/requests.ts'
-import { ownDatabase, type Service, silent, startService } from '../../scripts/support/service.ts'
+import { onCitus, ownDatabase, type Service, silent, startService } from '../../scripts/support/service.ts'
 import { openConnection } from '../../scripts/support/socket.ts'
 import { Problem } from '../../src/contract/problem.ts'
+import type { Tables } from '../../src/database/tables.ts'
 import { createDatabaseAccess } from '../../src/http/database-access.ts'
 import { lastRequest } from '../support/bytes.ts'
 import { lockTable } from '../support/locks.ts'
@@ -25,10 +26,16 @@ interface Failure extends AsyncDisposable {
   attempts(): Promise<number>
 }
 
+/** Runs a statement on the server and, on Citus, on each worker: their triggers run there. */
+async function runOnNodes(db: Kysely<Tables>, statement: string): Promise<void> {
+  await sql.raw(statement).execute(db)
+  if (onCitus) await sql`select run_command_on_workers(${statement})`.execute(db)
+}
+
 /** Makes the first `count` inserts of a task fail with `code` until it goes out of scope. */
 async function failInserts({ database }: Service, code: string, count: number): Promise<Failure> {
   const { kysely: db } = database
-  await sql`create sequence attempts`.execute(db)
+  await runOnNodes(db, 'create sequence attempts')
   // A sequence keeps its value when the transaction is rolled back.
   await sql`create function fail() returns trigger language plpgsql as ${sql.lit(`begin
     if nextval('attempts') <= ${count} then raise exception 'on purpose' using errcode = '${code}'; end if;
@@ -36,13 +43,16 @@ async function failInserts({ database }: Service, code: string, count: number): 
   await sql`create trigger fail before insert on task for each row execute function fail()`.execute(db)
   return {
     async attempts() {
-      const { rows } = await sql<{ last_value: number }>`select last_value from attempts`.execute(db)
-      return Number(rows[0]?.last_value)
+      const here = sql`select last_value as result from attempts`
+      const onWorkers = sql`run_command_on_workers('select last_value from attempts')`
+      const { rows } = await sql<{ value: number }>`
+        select max(result::int) as value from ${onCitus ? onWorkers : sql`(${here}) as attempts`}`.execute(db)
+      return Number(rows[0]?.value)
     },
     async [Symbol.asyncDispose]() {
       await sql`drop trigger fail on task`.execute(db)
       await sql`drop function fail`.execute(db)
-      await sql`drop sequence attempts`.execute(db)
+      await runOnNodes(db, 'drop sequence attempts')
     },
   }
 }
