@@ -1,9 +1,12 @@
 /** Databases of Citus with the service's tables, distributed by user. */
+import type { Kysely } from 'kysely'
 import { pino } from 'pino'
+import { distribute } from '../../src/database/distribute.ts'
 import { migrateUp } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/open.ts'
+import type { Tables } from '../../src/database/tables.ts'
 import { hasCitus, startCitusCluster } from './cluster.ts'
-import { createDatabase, execute } from './database.ts'
+import { createDatabase } from './database.ts'
 
 /** Printed in place of a run. */
 export const NO_CITUS = 'Skipped: the installed PostgreSQL has no Citus, and TEST_CITUS_URL names no coordinator.'
@@ -23,11 +26,9 @@ export async function createDistributed(stack: AsyncDisposableStack): Promise<st
 /** Creates the tables in an empty database of a coordinator and distributes them over its workers. */
 export async function prepareDistributed(databaseUrl: string): Promise<void> {
   const database = await openDatabase({ databaseUrl, dataDir: '', poolSize: 3 }, pino({ level: 'silent' }))
-  await database.migrate(migrateUp).finally(() => database.close())
-  await execute(
-    databaseUrl,
-    `select create_distributed_table('user_clock', 'user_id')`,
-    `select create_distributed_table('task', 'user_id', colocate_with => 'user_clock')`,
-    `select create_distributed_table('idempotency_key', 'user_id', colocate_with => 'user_clock')`,
-  )
+  const prepare = async (db: Kysely<Tables>, quick: Kysely<Tables>) => {
+    await migrateUp(db, quick)
+    await distribute(db, quick, () => undefined)
+  }
+  await database.migrate(prepare).finally(() => database.close())
 }

@@ -7,13 +7,13 @@ import type { Tables } from './tables.ts'
 
 const withCitus = new WeakSet<DialectAdapter>()
 
-/** Finds out whether the database has the extension; `usesCitus` tells from then on. */
-export async function detectCitus(db: Kysely<Tables>, quick = db): Promise<void> {
-  const { rows } = await sql`select from pg_extension where extname = 'citus'`.execute(quick)
-  if (rows.length > 0) setCitus(db)
+/** Whether the database has the extension. */
+export async function hasCitus(db: Kysely<Tables>): Promise<boolean> {
+  const { rows } = await sql`select from pg_extension where extname = 'citus'`.execute(db)
+  return rows.length > 0
 }
 
-/** For `db` and all of its transactions. */
+/** Whether `setCitus` was called for `db`, or for the one that its transaction belongs to. */
 export const usesCitus = (db: Kysely<Tables>): boolean => withCitus.has(adapterOf(db))
 
 /** Uses the form of each statement that suits Citus; every PostgreSQL can execute it. */

@@ -4,6 +4,7 @@
  * the coordinator.
  */
 import { type Kysely, sql } from 'kysely'
+import { hasCitus } from './citus.ts'
 import type { Tables } from './tables.ts'
 
 /** A table whose primary key starts with user_id. */
@@ -21,11 +22,6 @@ export interface UserTable {
 /** Whether `c` is a table that Citus has copied and will drop. */
 const isOriginal = sql`
   exists (select from pg_dist_cleanup where object_name = format('%I.%I', current_schema(), c.relname))`
-
-export async function hasCitus(db: Kysely<Tables>): Promise<boolean> {
-  const { rows } = await sql`select from pg_extension where extname = 'citus'`.execute(db)
-  return rows.length > 0
-}
 
 /** The tables to distribute, and those that are; the largest first. */
 export async function findUserTables(db: Kysely<Tables>): Promise<UserTable[]> {

@@ -12,11 +12,16 @@ export const isBadValue = (error: unknown): boolean =>
 /** 55P03: another transaction held the lock for longer than `lock_timeout`. */
 export const isLockTimeout = (error: unknown): boolean => codeOf(error) === '55P03'
 
+/** Citus reports this if a shard was moved or split after the statement was planned; it was not executed. */
+const isShardGone = (error: unknown): boolean =>
+  error instanceof Error && /^could not find valid entry for shard/.test(error.message)
+
 /**
  * 40001, 40P01 and 23505: the transaction was rolled back because of others, and can be retried. A unique violation
  * means that a concurrent transaction inserted the same row, which the retry will see (PostgreSQL's manual, 13.5).
  */
-export const isConflict = (error: unknown): boolean => ['40001', '40P01', '23505'].includes(codeOf(error) ?? '')
+export const isConflict = (error: unknown): boolean =>
+  ['40001', '40P01', '23505'].includes(codeOf(error) ?? '') || isShardGone(error)
 
 /**
  * The connection is lost or refused (08), resources are exhausted (53), the server is stopping, starting or has
@@ -48,7 +53,7 @@ export const isPoolTimeout = (error: unknown): boolean => error instanceof Error
 /** Whether the database is unavailable, so that the same request can succeed later. */
 export function isUnavailable(error: unknown): boolean {
   const code = codeOf(error)
-  if (code !== undefined) return UNAVAILABLE.test(code) || NETWORK.test(code)
+  if (code !== undefined) return UNAVAILABLE.test(code) || NETWORK.test(code) || isShardGone(error)
   return error instanceof Error && DRIVER.test(error.message)
 }
 

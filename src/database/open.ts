@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { StartError } from '../process/start-error.ts'
-import { detectCitus } from './citus.ts'
+import { hasCitus, setCitus } from './citus.ts'
 import { describeError, isUnavailable } from './errors.ts'
 import { migrateUp } from './migrate.ts'
 import { openPostgres } from './postgres.ts'
@@ -50,7 +50,7 @@ export async function openDatabase(config: DatabaseConfig, log: Logger): Promise
       const migrate = () =>
         store.migrate(async (db, quick) => {
           await migrateUp(db, quick, signal)
-          await detectCitus(store.kysely, quick)
+          if (await hasCitus(quick)) setCitus(store.kysely)
         })
       await waitFor(migrate, log, signal)
       ready = !signal.aborted

@@ -58,6 +58,8 @@ t.test(
   'serialization failures, deadlocks and duplicate keys are conflicts; encoding and range errors are bad values',
   async t => {
     for (const code of ['40001', '40P01', '23505']) t.ok(isConflict(withCode(code)), code)
+    const moved = Object.assign(new Error('could not find valid entry for shard 102008'), { code: 'XX000' })
+    t.ok(isConflict(moved) && isUnavailable(moved), 'a shard that was moved')
     for (const code of ['22021', '22P02', '22003', '22008']) t.ok(isBadValue(withCode(code)), code)
     for (const error of [new Error('oops'), withCode('23502'), withCode(7), null]) {
       t.notOk(isConflict(error) || isBadValue(error), `${error}`)
