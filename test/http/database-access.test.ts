@@ -161,7 +161,7 @@ t.test('a database outage is logged once, and so is its end', async t => {
     error: (line: Record<string, unknown>, msg: string) => lines.push(['error', line, msg]),
   })
   await using service = await start({ logger })
-  await failInserts(service, '57P01', 3)
+  await failInserts(service, '25006', 3)
   const user = await service.newUser()
   const create = async () => (await user.send.createTask({ title: 'T' })).status
   for (let count = 0; count < 3; count++) t.equal(await create(), 503)

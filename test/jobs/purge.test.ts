@@ -167,13 +167,13 @@ t.test('an error that breaks the connection ends the purge', async t => {
   const user = randomUser()
   await createKey(user, 'key', 2 * retention.keys)
   await sql`
-    create function shut_down() returns trigger language plpgsql as $$
-    begin raise exception 'the server stops' using errcode = '57P01'; end $$`.execute(kysely)
+    create function be_read_only() returns trigger language plpgsql as $$
+    begin raise exception 'the server is read-only' using errcode = '25006'; end $$`.execute(kysely)
   await sql`
-    create trigger shut_down before delete on idempotency_key for each row
-    when (old.user_id = ${sql.lit(user)}) execute function shut_down()`.execute(kysely)
-  await t.rejects(purge(kysely, retention), { code: '57P01' })
-  await sql`drop trigger shut_down on idempotency_key`.execute(kysely)
+    create trigger be_read_only before delete on idempotency_key for each row
+    when (old.user_id = ${sql.lit(user)}) execute function be_read_only()`.execute(kysely)
+  await t.rejects(purge(kysely, retention), { code: '25006' })
+  await sql`drop trigger be_read_only on idempotency_key`.execute(kysely)
   t.match(await purge(kysely, retention), { keys: 1 })
 })
 
