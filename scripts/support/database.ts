@@ -42,8 +42,13 @@ export async function createDatabase(url: string): Promise<ThrowAwayDatabase> {
       created,
       workers.map(worker => ({ ...worker, database: name })),
     )
-    // Tests cause errors by triggers.
-    await execute(created, `alter database ${name} set citus.enable_unsafe_triggers = on`)
+    await execute(
+      created,
+      // Of the database, because a session's own timeout does not reach the workers.
+      `alter database ${name} set lock_timeout = '2s'`,
+      // Tests cause errors by triggers.
+      `alter database ${name} set citus.enable_unsafe_triggers = on`,
+    )
   }
   const resources = stack.move()
   return { url: created, [Symbol.asyncDispose]: () => resources.disposeAsync() }
