@@ -96,7 +96,7 @@ export async function collectStatements({ newUser, database }: Service): Promise
   const inHalfAnHour = { tombstones: -1_800_000, keys: -1_800_000 }
   await purge(database.kysely, inHalfAnHour)
   note('purging')
-  setCitus(database.kysely)
+  setCitus(database.kysely, true)
   await newTask()
   await user.send.createTask({ id: deleted.id, title: 'T' })
   note('createTask on a database with Citus')

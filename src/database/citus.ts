@@ -5,7 +5,7 @@
 import { type DialectAdapter, type Kysely, sql } from 'kysely'
 import type { Tables } from './tables.ts'
 
-const withCitus = new WeakSet<DialectAdapter>()
+const withCitus = new WeakMap<DialectAdapter, boolean>()
 
 /** Whether the database has the extension. */
 export async function hasCitus(db: Kysely<Tables>): Promise<boolean> {
@@ -13,10 +13,10 @@ export async function hasCitus(db: Kysely<Tables>): Promise<boolean> {
   return rows.length > 0
 }
 
-/** Whether `setCitus` was called for `db`, or for the one that its transaction belongs to. */
-export const usesCitus = (db: Kysely<Tables>): boolean => withCitus.has(adapterOf(db))
+/** What was set for `db`, or for the one that its transaction belongs to. */
+export const usesCitus = (db: Kysely<Tables>): boolean => withCitus.get(adapterOf(db)) === true
 
-/** Uses the form of each statement that suits Citus; every PostgreSQL can execute it. */
-export const setCitus = (db: Kysely<Tables>): void => void withCitus.add(adapterOf(db))
+/** Whether to use the form of each statement that suits Citus; every PostgreSQL can execute it. */
+export const setCitus = (db: Kysely<Tables>, uses: boolean): void => void withCitus.set(adapterOf(db), uses)
 
 const adapterOf = (db: Kysely<Tables>) => db.getExecutor().adapter

@@ -66,13 +66,13 @@ const ENDS_SESSION = /^(08...|57P0.|25P03|25006|26000|42P05|0A000)$/
  */
 const RELAYED = /^(08...|57P0.|25P03)$/
 
-const isRelayed = (error: unknown): boolean =>
-  (error as { severity?: unknown } | null)?.severity === 'ERROR' && RELAYED.test(codeOf(error) ?? '')
+const isRelayed = (error: unknown, code: string): boolean =>
+  RELAYED.test(code) && (error as { severity?: unknown }).severity === 'ERROR'
 
 /** Whether the connection must not be used again after this error. The driver's own errors have no code. */
 export function breaksConnection(error: unknown): boolean {
   const code = codeOf(error)
-  return code === undefined || NETWORK.test(code) || (ENDS_SESSION.test(code) && !isRelayed(error))
+  return code === undefined || NETWORK.test(code) || (ENDS_SESSION.test(code) && !isRelayed(error, code))
 }
 
 /** The error's code for metrics, or `none` for the driver's own errors. */

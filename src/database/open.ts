@@ -50,7 +50,7 @@ export async function openDatabase(config: DatabaseConfig, log: Logger): Promise
       const migrate = () =>
         store.migrate(async (db, quick) => {
           await migrateUp(db, quick, signal)
-          if (await hasCitus(quick)) setCitus(store.kysely)
+          setCitus(store.kysely, await hasCitus(quick))
         })
       await waitFor(migrate, log, signal)
       ready = !signal.aborted

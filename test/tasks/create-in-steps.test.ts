@@ -8,7 +8,7 @@ const TASKS = 3
 
 const service = await startService({ quotas: { tasks: TASKS, tombstones: 1_000, keyBytes: 1_000_000 } })
 t.teardown(() => service[Symbol.asyncDispose]())
-setCitus(service.database.kysely)
+setCitus(service.database.kysely, true)
 
 const keyed = () => ({ header: { 'Idempotency-Key': randomUUID() } })
 
