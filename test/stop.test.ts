@@ -170,9 +170,9 @@ async function sendHalf(origin: string): Promise<{ socket: Socket; rest: string 
   const json = '{"title":"In flight"}'
   const socket = await openConnection(Number(new URL(origin).port))
   const head = `POST ${path('createTask')} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`
-  socket.write(`${head}Content-Length: ${json.length}\r\n\r\n${json.slice(0, 5)}`)
-  // Once another request is answered, the server has read the beginning of this one.
-  await fetch(`${origin}/health/live`)
+  socket.write(`${head}Expect: 100-continue\r\nContent-Length: ${json.length}\r\n\r\n${json.slice(0, 5)}`)
+  // `100 Continue`: the server has read the beginning.
+  await once(socket, 'data')
   return { socket, rest: json.slice(5) }
 }
 
