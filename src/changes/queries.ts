@@ -3,7 +3,7 @@ import { type Kysely, sql } from 'kysely'
 import { limitTo } from '../database/planning.ts'
 import { read } from '../database/statement.ts'
 import type { Tables } from '../database/tables.ts'
-import { allColumns, columnsOf, type Task } from '../tasks/columns.ts'
+import { columnsOf, columnsRead, type Task } from '../tasks/columns.ts'
 import { boundedInBytes } from '../tasks/page.ts'
 
 export interface Changes {
@@ -34,7 +34,7 @@ const listing = read.many<ChangeRange & { userId: string }, Found>(
   'changes_list',
   ({ userId, position, since, limit, pageBytes }) => {
     const range = (state: ReturnType<typeof sql>) => sql`
-      select ${allColumns} from task
+      select ${columnsOf('task')} from task
       where user_id = ${userId} and ${state}
       order by revision
       ${limitTo(limit)}`
@@ -46,9 +46,9 @@ const listing = read.many<ChangeRange & { userId: string }, Found>(
       order by revision
       ${limitTo(limit)}`
     return sql`
-    select clock.revision as clock, clock.purged_revision as purged, clock.epoch, ${columnsOf('changed')}
+    select clock.revision as clock, clock.purged_revision as purged, clock.epoch, ${columnsRead('changed')}
     from user_clock as clock
-    left join lateral (${boundedInBytes(page, sql`revision`, allColumns, pageBytes)}) as changed on true
+    left join lateral (${boundedInBytes(page, sql`revision`, columnsRead('measured'), pageBytes)}) as changed on true
     where clock.user_id = ${userId}
     order by changed.revision`
   },

@@ -5,8 +5,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { OpenAPIBackend } from 'openapi-backend'
 import { parse } from 'yaml'
+import { keywords } from './keywords.ts'
 import type { Handlers, OperationId } from './types.ts'
-import { WELL_FORMED } from './well-formed.ts'
 
 const folder = new URL('../../openapi/', import.meta.url)
 
@@ -107,6 +107,6 @@ export const withoutMappings = (document: unknown) =>
 export function createAjv(): Ajv2020 {
   const ajv = new Ajv2020({ strict: false, allErrors: true, verbose: true, useDefaults: true, discriminator: true })
   addFormats.default(ajv)
-  ajv.addKeyword(WELL_FORMED)
+  for (const { keyword, type, validate } of keywords) ajv.addKeyword({ keyword, type, validate })
   return ajv
 }

@@ -13,7 +13,9 @@ export interface paths {
         /**
          * List tasks
          * @description Returns one page of the user's tasks, open and completed unless `completed` filters them. With `deleted=true` it
-         *     returns the trash instead. Follow `next_cursor`, or the `Link` header with `rel="next"`, until it is null.
+         *     returns the trash instead. Filters can be combined with each other and with every order; a task must match all of
+         *     them. Follow `next_cursor`, or the `Link` header with `rel="next"`, until it is null: one request looks at up to
+         *     5,000 tasks, so with filters a page may be short, or even empty, although there are more.
          */
         get: operations["listTasks"];
         put?: never;
@@ -82,9 +84,9 @@ export interface paths {
         get: operations["getTask"];
         /**
          * Replace a task
-         * @description Sets the fields in the body. `title`, `description` and `completed` are required, so that an omission is an error. A
-         *     field that a later version of this contract adds is optional and keeps its value if it is absent: a
-         *     client can never erase a field that it does not know. If nothing changes, `revision` and timestamps stay the same.
+         * @description Sets the fields in the body. `title`, `description` and `completed` are required, so that an omission is an error. All
+         *     other fields are optional, as will be those of later versions, and keep their value if they are absent: a
+         *     client can never erase a field that it does not know. `due` and `start` are replaced as a whole. If nothing changes, `revision` and timestamps stay the same.
          */
         put: operations["replaceTask"];
         post?: never;
@@ -99,7 +101,9 @@ export interface paths {
         /**
          * Update a task
          * @description Applies a JSON merge patch (RFC 7396), sent as such or as plain JSON: an absent field keeps its value, and
-         *     `description: null` clears the description. If nothing changes, `revision` and timestamps stay the same.
+         *     `description: null` clears the description. `due` and `start` are merged, too: `{"due": {"date": "2026-11-25"}}` keeps
+         *     the time and its zone. If the merged date would lack a part that another part needs, the response is 422
+         *     `incomplete_date`. `tags` are replaced as a whole. If nothing changes, `revision` and timestamps stay the same.
          */
         patch: operations["updateTask"];
         trace?: never;
@@ -262,7 +266,7 @@ export interface components {
          * @description The kinds of problem that this version of the contract knows. Codes are never renamed.
          * @enum {string}
          */
-        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "id_in_trash" | "quota_exceeded" | "idempotency_key_in_use" | "sync_token_expired" | "precondition_failed" | "content_too_large" | "unsupported_media_type" | "misdirected_request" | "idempotency_key_reused" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "overloaded" | "shutting_down" | "issuer_unavailable";
+        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "id_in_trash" | "quota_exceeded" | "idempotency_key_in_use" | "sync_token_expired" | "precondition_failed" | "content_too_large" | "unsupported_media_type" | "misdirected_request" | "incomplete_date" | "idempotency_key_reused" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "overloaded" | "shutting_down" | "issuer_unavailable";
         /**
          * @description The rules that this version of the contract knows.
          * @enum {string}
@@ -284,7 +288,14 @@ export interface components {
          * @description A sort key and a direction.
          * @enum {string}
          */
-        TaskSort: "created_at.desc" | "created_at.asc" | "updated_at.desc" | "updated_at.asc" | "title.asc" | "title.desc";
+        TaskSort: "created_at.desc" | "created_at.asc" | "updated_at.desc" | "updated_at.asc" | "title.asc" | "title.desc" | "due.asc" | "due.desc" | "priority.desc" | "priority.asc" | "position.asc";
+        /**
+         * @description How important the task is.
+         * @enum {string}
+         */
+        TaskPriority: "none" | "low" | "medium" | "high" | "urgent";
+        /** @description A tag. Stored as sent. */
+        TagInput: string;
         /** @description One part of the request that is not valid. */
         ValidationError: {
             /** @description The part of the request. `RequestPart` lists those of this version; more may be added. */
@@ -349,6 +360,26 @@ export interface components {
          */
         NullableTimestamp: string | null;
         /**
+         * @description A date as it was meant. Only a date: the whole day. With a time: that time on the user's clock, wherever the user is.
+         *     With a time and a time zone: an instant.
+         */
+        TaskDate: {
+            /**
+             * Format: date
+             * @description The day.
+             */
+            date: string;
+            /** @description The local time as HH:MM, or null for the whole day. */
+            time: string | null;
+            /** @description The time zone of the time, as it was sent, or null for the clock of the user. */
+            time_zone: string | null;
+            /**
+             * @description The instant, computed by the server; null without a time zone. A time that is skipped when clocks go forward takes
+             *     the offset from before; of a time that occurs twice, it is the first (RFC 5545, 3.3.5).
+             */
+            at: components["schemas"]["NullableTimestamp"];
+        } | null;
+        /**
          * Format: date-time
          * @description RFC 3339, in UTC with `Z` and at least three digits of fractional seconds.
          */
@@ -371,6 +402,16 @@ export interface components {
             description: string | null;
             /** @description Whether the task is completed. */
             completed: boolean;
+            due: components["schemas"]["TaskDate"];
+            start: components["schemas"]["TaskDate"];
+            priority: components["schemas"]["TaskPriority"];
+            /** @description The tags of the task, without repetition, ordered by Unicode code point. */
+            tags: string[];
+            /**
+             * @description Where the task is in the order `position.asc`, compared by code unit. New tasks are at the end; moveTask changes
+             *     it.
+             */
+            position: string;
             /** @description When the task was completed, or null if it is open. */
             completed_at: components["schemas"]["NullableTimestamp"];
             /** @description When the task was created. */
@@ -402,6 +443,25 @@ export interface components {
         TitleInput: string;
         /** @description Details, or null. Stored as sent. */
         DescriptionInput: string | null;
+        /** @description A date, with a time and its time zone if they matter; null for none. A time zone needs a time. */
+        TaskDateInput: {
+            /**
+             * Format: date
+             * @description The day, of the years 0001 to 9999.
+             */
+            date: string;
+            /** @description The local time as HH:MM, from 00:00 to 23:59. */
+            time?: string | null;
+            /** @description The name of a time zone of IANA's database, such as `Europe/Berlin`. Offsets are refused, because they change. */
+            time_zone?: string | null;
+        } | null;
+        /** @description The tags of the task. Their order is not kept. */
+        TagsInput: components["schemas"]["TagInput"][];
+        /**
+         * @description A position between those of two other tasks, for clients that order tasks offline. moveTask is simpler. Compared by
+         *     code unit.
+         */
+        PositionInput: string;
         /** @description A task to create. */
         TaskCreate: {
             id?: components["schemas"]["TaskIdInput"];
@@ -412,6 +472,11 @@ export interface components {
              * @default false
              */
             completed: boolean;
+            due?: components["schemas"]["TaskDateInput"];
+            start?: components["schemas"]["TaskDateInput"];
+            priority?: components["schemas"]["TaskPriority"];
+            tags?: components["schemas"]["TagsInput"];
+            position?: components["schemas"]["PositionInput"];
         };
         /** @description The result of deleteTasks. */
         TaskDeletion: {
@@ -437,12 +502,29 @@ export interface components {
          * @description Succeed only if the task is at this revision, as with `If-Match`; otherwise 412.
          */
         ExpectedRevision: number;
+        /** @description The parts of a date to change; null for no date. Absent parts keep their value. */
+        TaskDatePatch: {
+            /**
+             * Format: date
+             * @description The day, of the years 0001 to 9999.
+             */
+            date?: string;
+            /** @description The local time as HH:MM, from 00:00 to 23:59. */
+            time?: string | null;
+            /** @description The name of a time zone of IANA's database, such as `Europe/Berlin`. Offsets are refused, because they change. */
+            time_zone?: string | null;
+        } | null;
         /** @description The fields to change. */
         TaskUpdate: {
             title?: components["schemas"]["TitleInput"];
             description?: components["schemas"]["DescriptionInput"];
             /** @description Whether the task is completed. */
             completed?: boolean;
+            due?: components["schemas"]["TaskDatePatch"];
+            start?: components["schemas"]["TaskDatePatch"];
+            priority?: components["schemas"]["TaskPriority"];
+            tags?: components["schemas"]["TagsInput"];
+            position?: components["schemas"]["PositionInput"];
         };
         /** @description Works like updateTask. */
         TaskBatchUpdate: {
@@ -497,12 +579,17 @@ export interface components {
         };
         /** @description A list of entity tags (RFC 9110, 8.8.3), or `*`. */
         EntityTags: string;
-        /** @description The new content of a task. Fields of later versions are optional and keep their value if absent. */
+        /** @description The new content of a task. Optional fields keep their value if absent. */
         TaskReplace: {
             title: components["schemas"]["TitleInput"];
             description: components["schemas"]["DescriptionInput"];
             /** @description Whether the task is completed. */
             completed: boolean;
+            due?: components["schemas"]["TaskDateInput"];
+            start?: components["schemas"]["TaskDateInput"];
+            priority?: components["schemas"]["TaskPriority"];
+            tags?: components["schemas"]["TagsInput"];
+            position?: components["schemas"]["PositionInput"];
         };
         /** @description Whether the task is completed. */
         TaskCompletion: {
@@ -797,6 +884,22 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /**
+         * @description The merged `due` or `start` would lack a part that another part needs, or the user has used this `Idempotency-Key` for
+         *     a different request. Nothing was changed.
+         */
+        Unprocessable: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description The client has this revision of the task already. No content. */
         NotModified: {
             headers: {
@@ -827,6 +930,32 @@ export interface components {
     parameters: {
         /** @description The user whose data these are. */
         UserIdParameter: components["schemas"]["UserId"];
+        /**
+         * @description Only tasks that are due on this day or later, by their local date. Tasks without a due date do not match. A day is
+         *     YYYY-MM-DD or, with `time_zone`, `yesterday`, `today`, `tomorrow`, or a number of days from today such as `7d` or `-3d`.
+         */
+        DueFromParameter: string;
+        /** @description Only tasks that are due on this day or earlier, with the same rules as `due_from`. */
+        DueToParameter: string;
+        /** @description Only tasks with (`true`) or without (`false`) a due date. */
+        HasDueParameter: boolean;
+        /**
+         * @description The time zone in which `today` is meant, the name of a zone of IANA's database. Required if `due_from` or `due_to` is
+         *     relative; otherwise it has no effect.
+         */
+        TimeZoneParameter: string;
+        /** @description Only tasks with one of these priorities. Repeat the parameter for each. */
+        PriorityParameter: components["schemas"]["TaskPriority"][];
+        /** @description Only tasks with all of these tags. Repeat the parameter for each. */
+        TagParameter: components["schemas"]["TagInput"][];
+        /** @description Only tasks with none of these tags. Tasks without tags match. Repeat the parameter for each. */
+        NotTagParameter: components["schemas"]["TagInput"][];
+        /**
+         * @description Only tasks of which the title or the description has all of these words. A word matches the beginning of a word,
+         *     whatever its case and accents: `cafe` finds `Cafés`. In scripts without spaces, such as Chinese and Thai, it matches
+         *     anywhere.
+         */
+        QParameter: string;
         /**
          * @description Maximum number of entries in the page. A page may be shorter, because it ends early rather than hold more than 1 MiB
          *     of text.
@@ -898,11 +1027,39 @@ export interface operations {
                  */
                 deleted?: boolean;
                 /**
-                 * @description The order of the tasks, `created_at.desc` by default. Titles are ordered by Unicode code point; tasks with equal
-                 *     keys by `id`, in the same direction. Must be absent with `deleted=true`, because the trash has a single order.
-                 *     With `cursor`, it must be absent or the order of that cursor.
+                 * @description The order of the tasks, `created_at.desc` by default. Titles are ordered by Unicode code point, due dates by local
+                 *     date and time whatever their zone (a date without a time comes before the times of that day), priorities from
+                 *     `none` to `urgent`. Tasks without a due date come last in both directions; tasks with equal keys are ordered by
+                 *     `id`, in the same direction. Must be absent with `deleted=true`, because the trash has a single order. With
+                 *     `cursor`, it must be absent or the order of that cursor.
                  */
                 sort?: components["schemas"]["TaskSort"];
+                /**
+                 * @description Only tasks that are due on this day or later, by their local date. Tasks without a due date do not match. A day is
+                 *     YYYY-MM-DD or, with `time_zone`, `yesterday`, `today`, `tomorrow`, or a number of days from today such as `7d` or `-3d`.
+                 */
+                due_from?: components["parameters"]["DueFromParameter"];
+                /** @description Only tasks that are due on this day or earlier, with the same rules as `due_from`. */
+                due_to?: components["parameters"]["DueToParameter"];
+                /** @description Only tasks with (`true`) or without (`false`) a due date. */
+                has_due?: components["parameters"]["HasDueParameter"];
+                /**
+                 * @description The time zone in which `today` is meant, the name of a zone of IANA's database. Required if `due_from` or `due_to` is
+                 *     relative; otherwise it has no effect.
+                 */
+                time_zone?: components["parameters"]["TimeZoneParameter"];
+                /** @description Only tasks with one of these priorities. Repeat the parameter for each. */
+                priority?: components["parameters"]["PriorityParameter"];
+                /** @description Only tasks with all of these tags. Repeat the parameter for each. */
+                tag?: components["parameters"]["TagParameter"];
+                /** @description Only tasks with none of these tags. Tasks without tags match. Repeat the parameter for each. */
+                not_tag?: components["parameters"]["NotTagParameter"];
+                /**
+                 * @description Only tasks of which the title or the description has all of these words. A word matches the beginning of a word,
+                 *     whatever its case and accents: `cafe` finds `Cafés`. In scripts without spaces, such as Chinese and Thai, it matches
+                 *     anywhere.
+                 */
+                q?: components["parameters"]["QParameter"];
                 /**
                  * @description Maximum number of entries in the page. A page may be shorter, because it ends early rather than hold more than 1 MiB
                  *     of text.
@@ -910,8 +1067,8 @@ export interface operations {
                 limit?: components["parameters"]["LimitParameter"];
                 /**
                  * @description The `next_cursor` of an earlier page. It is opaque: at most 4,096 visible ASCII characters. It continues the
-                 *     order of that page. Repeat `completed` and `deleted` with it, because the cursor does not contain them: a cursor
-                 *     of the trash is valid only with `deleted=true`, and any other cursor only without it.
+                 *     order of that page. Repeat the filters with it, because the cursor does not contain them: a cursor of the trash
+                 *     is valid only with `deleted=true`, and any other cursor only without it.
                  */
                 cursor?: string;
             };
@@ -1117,7 +1274,7 @@ export interface operations {
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["Misdirected"];
-            422: components["responses"]["KeyReused"];
+            422: components["responses"]["Unprocessable"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];
@@ -1380,7 +1537,7 @@ export interface operations {
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["Misdirected"];
-            422: components["responses"]["KeyReused"];
+            422: components["responses"]["Unprocessable"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["InternalError"];

@@ -225,6 +225,17 @@ export const problems = {
       "detail": "Without authentication, this server serves only localhost, 127.0.0.0/8 and [::1]."
     }
   },
+  "incomplete_date": {
+    "status": 422,
+    "title": "Date would be incomplete",
+    "meaning": "The merged `due` or `start` would have a time or a time zone without a date, a time zone without a time, or be no instant that RFC 3339 can express.",
+    "action": "Send the missing part as well, or clear the part that needs it.",
+    "retry": false,
+    "example": {
+      "summary": "A time, but the task has no due date",
+      "detail": "due would have a time without a date."
+    }
+  },
   "idempotency_key_reused": {
     "status": 422,
     "title": "Idempotency key was used for another request",

@@ -105,6 +105,8 @@ function summary(count: number, max: number): string {
 function convert(query: Raw, name: string, schema: Schema): void {
   const text = query[name]
   if (typeof text !== 'string') return
+  // A parameter that may be repeated, but is not.
+  if (schema.type === 'array') query[name] = [text]
   if (schema.type === 'integer' && /^-?(0|[1-9][0-9]*)$/.test(text)) query[name] = Number(text)
   if (schema.type === 'boolean' && (text === 'true' || text === 'false')) query[name] = text === 'true'
 }

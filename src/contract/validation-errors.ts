@@ -1,9 +1,9 @@
 /** Converts Ajv's errors to the contract's validation errors: a place, a code and a sentence. */
 import type { ErrorObject } from 'ajv'
 import ucs2length from 'ajv/dist/runtime/ucs2length.js'
+import { violationOf } from './keywords.ts'
 import type { Schema } from './load.ts'
 import type { ValidationError } from './problem.ts'
-import { WELL_FORMED } from './well-formed.ts'
 
 type Place = Pick<ValidationError, 'in' | 'pointer' | 'name'>
 
@@ -67,12 +67,19 @@ function sentence(error: ErrorObject): Pick<ValidationError, 'code' | 'detail'> 
       return { code: 'too_small', detail: `must be at least ${params.limit}` }
     case 'maximum':
       return { code: 'too_large', detail: `must be at most ${params.limit}` }
-    case WELL_FORMED.keyword:
-      return { code: 'malformed_text', detail: 'must be well-formed Unicode: a surrogate lacks its other half' }
+    case 'uniqueItems':
+      return { code: 'repeated', detail: 'must not have the same item twice' }
+    case 'maxItems':
+      return { code: 'too_long', detail: `must have at most ${params.limit} items, has ${(data as unknown[]).length}` }
     case 'enum':
       return { code: 'not_a_choice', detail: `must be one of ${params.allowedValues.join(', ')}` }
     default:
-      return { code: 'wrong_format', detail: `${(parentSchema as Schema)['x-pattern-sentence'] ?? error.message}` }
+      return (
+        violationOf(keyword) ?? {
+          code: 'wrong_format',
+          detail: `${(parentSchema as Schema)['x-pattern-sentence'] ?? error.message}`,
+        }
+      )
   }
 }
 

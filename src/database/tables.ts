@@ -1,5 +1,6 @@
 /** The types of the tables, which `migrations/` create. */
 import type { Generated, JSONColumnType } from 'kysely'
+import type { Moment } from '../tasks/dates.ts'
 
 /** Timestamps and bigints leave the driver in the contract's form: RFC 3339 text and numbers. */
 export interface Tables {
@@ -21,6 +22,16 @@ export interface TaskTable {
   updated_at: string
   /** The user's clock at the row's last write. */
   revision: number
+  due: JSONColumnType<Moment> | null
+  start: JSONColumnType<Moment> | null
+  /** 0 is none, 4 is urgent. */
+  priority: Generated<number>
+  tags: Generated<string[]>
+  /** Null until the task is moved: then it follows from the time of creation. */
+  position: string | null
+  /** The texts as search compares them, if they are not plain ASCII. */
+  title_folded: string | null
+  description_folded: string | null
   /** Set on a tombstone: a deleted task that is kept to be restored, and for clients that synchronise. */
   deleted_at: Generated<string | null>
 }

@@ -1,28 +1,62 @@
 /** The columns of a task, and its type. */
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { components } from '../contract/openapi.gen.ts'
 
 export type Task = components['schemas']['Task']
 
-/** The fields that a client sets. */
-export type Fields = components['schemas']['TaskUpdate']
+/** From the least to the most important; the table has the index. */
+export const PRIORITIES = ['none', 'low', 'medium', 'high', 'urgent'] as const satisfies Task['priority'][]
+
+const columnOf = (of: string, name: string) => sql`${sql.raw(of)}.${sql.ref(name)}`
 
 /**
- * Their columns and SQL types. A new field is added here, in the contract, in a migration and in
- * `database/tables.ts`.
+ * Where a task is in the order of positions. Until it is moved, that follows from its creation, so that neither a new
+ * task nor one from before there were positions has to be given one; see `positionOfNew`. The index has this expression.
  */
-const fieldTypes = { title: 'text', description: 'text', completed: 'boolean' } satisfies Record<keyof Fields, string>
+export const positionOf = (of: string) => {
+  const column = (name: string) => columnOf(of, name)
+  const created = sql`(extract(epoch from ${column('created_at')} - '1970-01-01T00:00:00Z'::timestamptz) * 1000)::bigint::text`
+  return sql`(coalesce(${column('position')}, 'V' || lpad(${created}, 13, '0') || right(${column('id')}::text, 8) || 'V')) collate "C"`
+}
 
-export const fields = Object.keys(fieldTypes) as (keyof Fields)[]
+/** The local date and time that a task is due, by which it is sorted and filtered, as `sortKey` has it. */
+export const dueKeyOf = (of: string) => {
+  const due = columnOf(of, 'due')
+  return sql`(coalesce((${due}->>'date') || coalesce('T' || (${due}->>'time'), ''), '~')) collate "C"`
+}
 
-/** A value of a field, as a parameter of its type. */
-export const typed = (field: keyof Fields, value: unknown) => sql`${value}::${sql.raw(fieldTypes[field])}`
+/** The columns that a client's fields are written to, with their types. */
+const writtenTypes = {
+  title: 'text',
+  description: 'text',
+  completed: 'boolean',
+  due: 'jsonb',
+  start: 'jsonb',
+  priority: 'smallint',
+  tags: 'text[]',
+  position: 'text',
+  title_folded: 'text',
+  description_folded: 'text',
+} as const
+
+export type WrittenColumn = keyof typeof writtenTypes
+export const writtenColumns = Object.keys(writtenTypes) as WrittenColumn[]
+
+/** A value of a column, as a parameter of its type. */
+export const typed = (column: WrittenColumn, value: unknown) => sql`${value}::${sql.raw(writtenTypes[column])}`
 
 /** In the order of a response. */
-const columns = [
+const names = [
   'id',
   'user_id',
-  ...fields,
+  'title',
+  'description',
+  'completed',
+  'due',
+  'start',
+  'priority',
+  'tags',
+  'position',
   'completed_at',
   'created_at',
   'updated_at',
@@ -30,6 +64,18 @@ const columns = [
   'revision',
 ] as const satisfies (keyof Task)[]
 
-/** @param of the table or composite value that has the columns, as SQL */
-export const columnsOf = (of: string) => sql.join(columns.map(column => sql`${sql.raw(of)}.${sql.ref(column)}`))
-export const allColumns = sql.join(columns.map(column => sql.ref(column)))
+/** The columns whose values in a response differ from those in the table. */
+const read: Partial<Record<keyof Task, (of: string) => RawBuilder<unknown>>> = {
+  priority: of => sql`(array[${sql.join(PRIORITIES.map(name => sql.lit(name)))}])[${columnOf(of, 'priority')} + 1]`,
+  position: positionOf,
+}
+
+/**
+ * The values of a response, from a row of the table.
+ * @param of the table or composite value that has the columns, as SQL
+ */
+export const columnsOf = (of: string) =>
+  sql.join(names.map(name => sql`${(read[name] ?? (() => columnOf(of, name)))(of)} as ${sql.ref(name)}`))
+
+/** The same, from a subquery whose columns have the values of a response. */
+export const columnsRead = (from: string) => sql.join(names.map(name => columnOf(from, name)))

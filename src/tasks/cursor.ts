@@ -7,7 +7,7 @@ import { isSort, orderOf, type Sort } from './sorts.ts'
 
 /** The row after which a page starts: its sort key and id. */
 export interface Position {
-  key: string | null
+  key: string
   id: string
 }
 

@@ -100,11 +100,11 @@ const NAMED_DAYS = new Map([
   ['today', 0],
   ['tomorrow', 1],
 ])
-const RELATIVE_DAYS = /^[+-]\d{1,4}d$/
+const RELATIVE_DAYS = /^[+-]?\d{1,4}d$/
 
 /**
  * The date that a filter means: YYYY-MM-DD, or a day relative to the current one in a time zone: `today`, `tomorrow`,
- * `yesterday`, `+7d`, `-3d`.
+ * `yesterday`, `7d`, `-3d`.
  * @param timeZone a name for which `isTimeZone` holds; a relative day needs it
  * @returns undefined if it is neither, or outside the years 0001 to 9999
  */

@@ -1,13 +1,15 @@
 /** The handlers of the operations on single tasks and lists. */
+import { isDeepStrictEqual } from 'node:util'
 import type { Context, Handler } from '../context.ts'
 import { matches } from '../contract/precondition.ts'
 import { Problem } from '../contract/problem.ts'
-import type { Input } from '../contract/types.ts'
 import { validationFailed } from '../contract/validate.ts'
 import { createEpoch } from '../database/epoch.ts'
 import * as bulk from './bulk-queries.ts'
 import type { Task } from './columns.ts'
 import * as cursors from './cursor.ts'
+import { columnsOfNew, columnsToWrite, type Dates, datesOf, dependsOnDates } from './fields.ts'
+import { filtersOf } from './filters.ts'
 import { createId } from './id.ts'
 import { list } from './list-queries.ts'
 import { cutPage } from './page.ts'
@@ -16,7 +18,7 @@ import { DEFAULT_ORDER, TRASH_ORDER } from './sorts.ts'
 
 export const listTasks: Handler<'listTasks'> = async ({ path, query }, context) => {
   const { db, limits } = context
-  const { limit, completed, deleted, cursor } = query
+  const { limit, deleted, cursor } = query
   const { pageBytes } = limits
   const position = cursor === undefined ? undefined : cursors.decode(cursor)
   if (cursor !== undefined && (position === undefined || (position.sort === TRASH_ORDER) !== deleted)) {
@@ -24,19 +26,31 @@ export const listTasks: Handler<'listTasks'> = async ({ path, query }, context) 
   }
   const { sort, after } = position ?? { sort: deleted ? TRASH_ORDER : (query.sort ?? DEFAULT_ORDER) }
   if (query.sort !== undefined && query.sort !== sort) return otherOrder(deleted)
+  const filters = filtersOf(query, context.now())
+  if (Array.isArray(filters)) return validationFailed(filters)
   const deletedSince = deleted ? trashStart(context) : undefined
   // One more than requested, to find out whether there is a next page.
-  const page = { sort, filters: { completed }, deletedSince, after, limit: limit + 1, pageBytes }
-  const { data, hasMore } = cutPage(await list(db, { userId: path.user_id, ...page }), limit, pageBytes)
-  if (!hasMore) return { status: 200, body: { data, next_cursor: null } }
+  const page = { sort, filters, deletedSince, after, limit: limit + 1, pageBytes }
+  const { tasks, end } = await list(db, { userId: path.user_id, ...page })
+  const { data, hasMore } = cutPage(tasks, limit, pageBytes)
+  // A page that is not full goes on after the last task that was read, whether or not it matches.
+  const last = hasMore ? data.at(-1) : end
+  if (last === undefined) return { status: 200, body: { data, next_cursor: null } }
 
-  const next_cursor = cursors.encode(sort, data.at(-1) as Task)
-  const next = new URLSearchParams({ limit: String(limit), cursor: next_cursor })
-  if (completed !== undefined) next.set('completed', String(completed))
-  if (deleted) next.set('deleted', 'true')
-  else next.set('sort', sort)
+  const next_cursor = cursors.encode(sort, last)
+  const next = nextQuery({ ...query, cursor: next_cursor, ...(!deleted && { sort }) })
   const Link = `<${tasksPath(path.user_id)}?${next}>; rel="next"`
   return { status: 200, body: { data, next_cursor }, headers: { Link } }
+}
+
+/** The query of the next page: the same filters. */
+function nextQuery(query: Record<string, unknown>): URLSearchParams {
+  const next = new URLSearchParams()
+  for (const [name, value] of Object.entries(query)) {
+    if (value === undefined || (name === 'deleted' && value === false)) continue
+    for (const item of [value].flat()) next.append(name, String(item))
+  }
+  return next
 }
 
 const unknownCursor = () =>
@@ -60,7 +74,8 @@ export const createTask = (async ({ path, body }, context) => {
   const { id = createId(now.getTime()), ...fields } = body
   const key = { userId: path.user_id, id }
   const quota = limits.quotas.tasks
-  const task = await tasks.insert(db, { ...key, ...fields, quota, epoch: createEpoch(), now: now.toISOString() })
+  const values = { ...key, ...columnsOfNew(fields), quota, epoch: createEpoch(), now: now.toISOString() }
+  const task = await tasks.insert(db, values)
   if (task === undefined) {
     const taken = await tasks.findTaken(db, { ...key, deletedSince: trashStart(context) })
     if (taken === undefined) return tooManyTasks(quota)
@@ -100,14 +115,29 @@ export const getTask: Handler<'getTask'> = async ({ path, precondition }, { db }
 }
 
 // PUT is a patch: the contract requires every field of the first version, and an absent later field keeps its value.
-export const replaceTask: Handler<'replaceTask'> = (input, context) => change(input, context)
-
-export const updateTask = ((input, context) => change(input, context)) satisfies Handler<'updateTask'>
-
-async function change({ path, precondition, body }: Input<'replaceTask'> | Input<'updateTask'>, { db, now }: Context) {
-  const change = { patch: JSON.stringify(body), now: now().toISOString() }
+export const replaceTask: Handler<'replaceTask'> = async ({ path, precondition, body }, { db, now }) => {
+  const change = { patch: JSON.stringify(columnsToWrite(body)), mergedWith: null, now: now().toISOString() }
   return reply(path.id, await tasks.update(db, { ...keyOf(path), ...precondition, ...change }))
 }
+
+export const updateTask = (async ({ path, precondition, body }, { db, now }) => {
+  const target = { ...keyOf(path), ...precondition, now: now().toISOString() }
+  const write = (dates?: Dates) => {
+    const patch = JSON.stringify(columnsToWrite(body, dates))
+    return tasks.update(db, { ...target, patch, mergedWith: dates === undefined ? null : JSON.stringify(dates) })
+  }
+  if (!dependsOnDates(body)) return reply(path.id, await write())
+  let stored = await tasks.find(db, target)
+  while (stored !== undefined) {
+    const dates = datesOf(stored)
+    const written = await write(dates)
+    // Not written if somebody else has changed the dates in the meantime; then the patch is merged with theirs.
+    const isOutdated = written?.matched === false && !isDeepStrictEqual(datesOf(written), dates)
+    if (!isOutdated) return reply(path.id, written)
+    stored = written
+  }
+  return notFound(path.id)
+}) satisfies Handler<'updateTask'>
 
 export const setTaskCompletion = (async ({ path, precondition, body }, { db, now }) => {
   const change = { completed: body?.completed ?? null, now: now().toISOString() }

@@ -5,10 +5,12 @@ import type { Place } from '../database/statement.ts'
 interface Text {
   title: string
   description: string | null
+  tags: string[]
 }
 
 /** The bytes of a row's text, in SQL. */
-const textBytes = sql`octet_length(title) + coalesce(octet_length(description), 0)`
+const textBytes = sql`
+  octet_length(title) + coalesce(octet_length(description), 0) + octet_length(array_to_string(tags, ''))`
 
 /**
  * The rows of `page` in `order`, up to the first one that exceeds `pageBytes` of text in total. That row does not fit
@@ -39,8 +41,8 @@ export function cutPage<Row extends Text>(
 ): { data: Row[]; hasMore: boolean } {
   if (rows.length > limit) return { data: rows.slice(0, limit), hasMore: true }
   let bytes = 0
-  for (const { title, description } of rows) {
-    bytes += Buffer.byteLength(title) + Buffer.byteLength(description ?? '')
+  for (const { title, description, tags } of rows) {
+    bytes += Buffer.byteLength(title) + Buffer.byteLength(description ?? '') + Buffer.byteLength(tags.join(''))
   }
   return bytes > pageBytes ? { data: rows.slice(0, -1), hasMore: true } : { data: rows, hasMore: false }
 }

@@ -9,7 +9,7 @@ import { usesCitus } from '../database/citus.ts'
 import { takeRevisionForNew, takeRevisions } from '../database/revisions.ts'
 import { type Place, type Places, read, write } from '../database/statement.ts'
 import type { Tables } from '../database/tables.ts'
-import { allColumns, columnsOf, type Fields, fields, type Task, typed } from './columns.ts'
+import { columnsOf, type Task, typed, type WrittenColumn, writtenColumns } from './columns.ts'
 
 interface Key {
   userId: string
@@ -20,7 +20,7 @@ interface Key {
 // scan all of the user's tasks. It has no subquery either, so that Citus can find the server without planning it.
 const findAny = read.maybe<Key, Task>(
   'task_find',
-  ({ userId, id }) => sql`select ${allColumns} from task where user_id = ${userId} and id = ${id}::uuid`,
+  ({ userId, id }) => sql`select ${columnsOf('task')} from task where user_id = ${userId} and id = ${id}::uuid`,
 )
 
 /** The task with this id; undefined if there is none, or only a tombstone. */
@@ -29,14 +29,14 @@ export async function find(db: Kysely<Tables>, key: Key): Promise<Task | undefin
   return task?.deleted_at === null ? task : undefined
 }
 
-type NewTask = Key & Partial<Fields> & { now: string; quota: number; epoch: number }
+type NewTask = Key & Record<WrittenColumn, unknown> & { now: string; quota: number; epoch: number }
 
 /** In the order of `newValues`. */
-const newColumns = sql`user_id, id, ${sql.join(fields.map(field => sql.ref(field)))}, completed_at, created_at, updated_at, revision`
+const newColumns = sql`user_id, id, ${sql.join(writtenColumns.map(column => sql.ref(column)))}, completed_at, created_at, updated_at, revision`
 
 const newValues = (places: Places<NewTask>, revision: RawBuilder<unknown>) => {
   const { userId, id, now, completed } = places
-  return sql`${userId}, ${id}::uuid, ${sql.join(fields.map(field => typed(field, places[field])))},
+  return sql`${userId}, ${id}::uuid, ${sql.join(writtenColumns.map(column => typed(column, places[column])))},
       case when ${completed} then ${now}::timestamptz end, ${now}::timestamptz, ${now}::timestamptz, ${revision}`
 }
 
@@ -115,6 +115,8 @@ export type Written = Task & {
 }
 
 interface Write {
+  /** A further condition on the row `task`, besides the precondition. */
+  condition?: RawBuilder<unknown>
   /** Whether the locked `task` exists for this write; if not, no row is returned. */
   exists?: RawBuilder<unknown>
   /** An item of a from clause with the new values of `columns`, computed from `stored.task`. */
@@ -132,13 +134,13 @@ interface Write {
  */
 const writeOne = (
   { userId, id, ifMatch, ifNoneMatch }: Places<Target>,
-  { exists = sql`(task).deleted_at is null`, next, columns, others = sql``, counters }: Write,
+  { condition, exists = sql`(task).deleted_at is null`, next, columns, others = sql``, counters }: Write,
 ) => {
   const of = (row: string) => sql.join(columns.map(column => sql`${sql.raw(row)}.${sql.ref(column)}`))
   const revision = sql`(task).revision`
   // null is `*`, which matches every revision.
   const is = (list: Place) => sql`(${list}::bigint[] is null or ${revision} = any(${list}::bigint[]))`
-  const matched = sql`${is(ifMatch)} and not ${is(ifNoneMatch)}`
+  const matched = sql`${is(ifMatch)} and not ${is(ifNoneMatch)}${condition === undefined ? sql`` : sql` and ${condition}`}`
   return sql`
     with stored as (
       select task, ${matched} as matched
@@ -169,14 +171,24 @@ const touched = (now: Place) => sql`,
         end,
         updated_at = greatest(t.updated_at, ${now}::timestamptz)`
 
+interface Update {
+  /** The new values of columns, as a JSON object. */
+  patch: string
+  /** The dates that the patch was merged with, as a JSON object; it is not applied to others. Null if it needs none. */
+  mergedWith: string | null
+  now: string
+}
+
 /**
- * Applies the JSON object `patch` to a task's fields if the condition holds; undefined if there is no such task.
- * Nothing is written if no value differs from what is stored.
+ * Writes the columns in `patch` if the condition holds; undefined if there is no such task. Nothing is written if no
+ * value differs from what is stored.
  */
-export const update = write.maybe<Target & { patch: string; now: string }, Written>('task_update', places =>
+export const update = write.maybe<Target & Update, Written>('task_update', places =>
   writeOne(places, {
+    condition: sql`(${places.mergedWith}::jsonb is null
+        or jsonb_build_object('due', (task).due, 'start', (task).start) = ${places.mergedWith}::jsonb)`,
     next: sql`jsonb_populate_record(stored.task, ${places.patch}::jsonb)`,
-    columns: fields,
+    columns: writtenColumns,
     others: touched(places.now),
   }),
 )

@@ -2,7 +2,8 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { components } from '../contract/openapi.gen.ts'
 import type { Places } from '../database/statement.ts'
-import type { Task } from './columns.ts'
+import { dueKeyOf, PRIORITIES, positionOf, type Task } from './columns.ts'
+import { sortKey } from './dates.ts'
 
 /** An order that a client may ask for. */
 type ContractSort = components['schemas']['TaskSort']
@@ -17,12 +18,16 @@ export type Sort = ContractSort | typeof TRASH_ORDER
 type KeyName<Order extends string> = Order extends `${infer Name}.${'asc' | 'desc'}` ? Name : never
 
 interface SortKey {
-  /** The key of a task, as in a cursor; null comes last in both directions. */
-  keyOf(task: Task): string | null
+  /** In SQL, of a row of the table; the column of that name by default. */
+  column?: RawBuilder<unknown>
+  /** The key of a task, as in a cursor. */
+  keyOf(task: Task): string
   /** Whether a cursor may have this key; PostgreSQL would reject others. */
   isValid(key: unknown): boolean
   /** Keys before and after those of all rows. */
   bounds: readonly [lowest: string, highest: string]
+  /** The key of rows that come last in both directions: the greatest one. */
+  last?: string
   /** The type in SQL. */
   type: RawBuilder<unknown>
   /** The condition on the rows of the list: the predicate of its index, or a narrower one. */
@@ -30,7 +35,7 @@ interface SortKey {
 }
 
 const time = (name: 'created_at' | 'updated_at' | 'deleted_at') => ({
-  keyOf: (task: Task) => task[name],
+  keyOf: (task: Task) => task[name] as string,
   isValid: isTime,
   bounds: ['-infinity', 'infinity'] as const,
   type: sql`timestamptz`,
@@ -53,6 +58,30 @@ export const keys: Record<KeyName<Sort>, SortKey> = {
     type: sql`text`,
     rows: live,
   },
+  due: {
+    column: dueKeyOf('task'),
+    keyOf: task => sortKey(task.due),
+    isValid: key => typeof key === 'string' && /^(\d{4}-\d\d-\d\d(T\d\d:\d\d)?|~)$/.test(key),
+    bounds: ['', '~'],
+    last: '~',
+    type: sql`text`,
+    rows: live,
+  },
+  priority: {
+    keyOf: task => `${PRIORITIES.indexOf(task.priority)}`,
+    isValid: key => typeof key === 'string' && /^[0-4]$/.test(key),
+    bounds: ['-1', `${PRIORITIES.length}`],
+    type: sql`smallint`,
+    rows: live,
+  },
+  position: {
+    column: positionOf('task'),
+    keyOf: task => task.position,
+    isValid: key => typeof key === 'string' && /^[0-9A-Za-z]{1,128}$/.test(key),
+    bounds: ['', '~'],
+    type: sql`text`,
+    rows: live,
+  },
   deleted_at: { ...time('deleted_at'), rows: ({ deletedSince }) => sql`deleted_at > ${deletedSince}::timestamptz` },
 }
 
@@ -63,12 +92,13 @@ export interface Order extends SortKey {
 
 const orders = new Map<unknown, Order>(
   Object.entries(keys).flatMap(([name, key]) => [
-    [`${name}.asc`, { ...key, column: sql.ref(name), isDescending: false }],
-    [`${name}.desc`, { ...key, column: sql.ref(name), isDescending: true }],
+    [`${name}.asc`, { column: sql.ref(name), ...key, isDescending: false }],
+    [`${name}.desc`, { column: sql.ref(name), ...key, isDescending: true }],
   ]),
 )
-// The trash has one direction only.
+// These have one direction only.
 orders.delete('deleted_at.asc')
+orders.delete('position.desc')
 
 export const isSort = (text: unknown): text is Sort => orders.has(text)
 export const orderOf = (sort: Sort): Order => orders.get(sort) as Order

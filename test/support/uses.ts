@@ -10,6 +10,7 @@ import * as keys from '../../src/idempotency/queries.ts'
 import * as lease from '../../src/jobs/lease-queries.ts'
 import * as purging from '../../src/jobs/purge-queries.ts'
 import * as bulk from '../../src/tasks/bulk-queries.ts'
+import { columnsOfNew } from '../../src/tasks/fields.ts'
 import { list } from '../../src/tasks/list-queries.ts'
 import * as tasks from '../../src/tasks/queries.ts'
 import { type Sort, TRASH_ORDER } from '../../src/tasks/sorts.ts'
@@ -47,8 +48,14 @@ export function usesOfStatements({ user, count, live, deleted, keysOfUser }: Own
   const part = { userId: user, limit: 50, epoch: 1 }
   const request = { userId: user, key, fingerprint: '' }
   const newTask = () => {
-    const fields = { title: 'T', completed: false }
-    return { ...target, id: randomUUID(), ...fields, now, quota: UNLIMITED, epoch: 1 }
+    return {
+      ...target,
+      id: randomUUID(),
+      ...columnsOfNew({ title: 'T', completed: false }),
+      now,
+      quota: UNLIMITED,
+      epoch: 1,
+    }
   }
   const response = { status: 201, headers: {}, body: '{}' }
   const middle = { key: new Date(Date.now() - 40_000_000).toISOString(), id }
@@ -56,7 +63,10 @@ export function usesOfStatements({ user, count, live, deleted, keysOfUser }: Own
     [undefined, true, false].flatMap(completed =>
       [undefined, { ...middle, key: sort.startsWith('title') ? 'task 5' : middle.key }].map(after => {
         const what = `list ${sort} ${completed ?? ''} ${after ? 'in the middle' : ''}`
-        return [what, [page.limit, db => list(db, { ...page, sort, filters: { completed }, after })]] as [string, Case]
+        return [
+          what,
+          [page.limit, db => list(db, { ...page, sort, filters: completed === undefined ? {} : { completed }, after })],
+        ] as [string, Case]
       }),
     ),
   )
@@ -80,7 +90,7 @@ export function usesOfStatements({ user, count, live, deleted, keysOfUser }: Own
       count: [1, db => tasks.count(db, newTask())],
       insertCounted: [1, db => tasks.insertCounted(db, { ...newTask(), revision: 1 })],
       uncount: [1, db => tasks.uncount(db, target)],
-      update: [1, db => tasks.update(db, { ...target, patch: '{"title":"T"}', now })],
+      update: [1, db => tasks.update(db, { ...target, patch: '{"title":"T"}', mergedWith: null, now })],
       complete: [1, db => tasks.complete(db, { ...target, completed: null, now })],
       remove: [1, db => tasks.remove(db, { ...target, now })],
       restore: [1, db => tasks.restore(db, { ...gone, deletedSince: long, quota: UNLIMITED })],

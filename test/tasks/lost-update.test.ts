@@ -1,7 +1,7 @@
 /** Concurrent updates of one task: each changes only the fields it names. */
 import t from 'tap'
 import { onPostgres, startService } from '../../scripts/support/service.ts'
-import type { Fields } from '../../src/tasks/columns.ts'
+import type { components } from '../../src/contract/openapi.gen.ts'
 import * as tasks from '../../src/tasks/queries.ts'
 import { untilWaiting } from '../support/locks.ts'
 
@@ -15,13 +15,18 @@ t.test(
   async t => {
     const alice = await service.newUser()
     const { id } = await alice.createTask({ title: 'Title', description: 'Description' })
-    const patches: Fields[] = [{ description: 'By the second' }, { completed: true }, { title: 'By the second' }]
+    const patches: components['schemas']['TaskUpdate'][] = [
+      { description: 'By the second' },
+      { completed: true },
+      { title: 'By the second' },
+    ]
     for (const patch of patches) {
       const before = await alice.getTask(id)
       const first = await kysely.startTransaction().execute()
       const target = { userId: alice.id, id, ifMatch: null, ifNoneMatch: [] }
       const firstPatch = 'title' in patch ? { description: null } : { title: `Before ${Object.keys(patch)}` }
-      await tasks.update(first, { ...target, patch: JSON.stringify(firstPatch), now: new Date().toISOString() })
+      const now = new Date().toISOString()
+      await tasks.update(first, { ...target, patch: JSON.stringify(firstPatch), mergedWith: null, now })
       const second = alice.updateTask(id, patch)
       await untilWaiting(kysely, 'jsonb_populate_record')
       await first.commit().execute()

@@ -1,0 +1,81 @@
+/** The filters of a list: those that a client may send, and their conditions. */
+import { type RawBuilder, sql } from 'kysely'
+import type { ValidationError } from '../contract/problem.ts'
+import type { Input } from '../contract/types.ts'
+import type { Places } from '../database/statement.ts'
+import { dueKeyOf, PRIORITIES } from './columns.ts'
+import { resolveDate } from './dates.ts'
+import { matchesSearch, searchPattern } from './search.ts'
+
+/** Values of the filters, by name; without those that the client did not send. */
+export interface Filters {
+  completed?: boolean
+  dueFrom?: string
+  /** After all times of the last day. */
+  dueBefore?: string
+  hasDue?: boolean
+  priorities?: number[]
+  tags?: string[]
+  notTags?: string[]
+  /** From `searchPattern`. */
+  search?: string
+}
+export type Filter = keyof Filters
+
+const due = dueKeyOf('task')
+
+const SEARCHED = [
+  { column: 'title', folded: 'title_folded' },
+  { column: 'description', folded: 'description_folded' },
+]
+
+/** The condition of each filter on a row of `task`. */
+export const conditions: Record<Filter, (places: Places<Filters>) => RawBuilder<unknown>> = {
+  completed: ({ completed }) => sql`completed = ${completed}::boolean`,
+  dueFrom: ({ dueFrom }) => sql`${due} >= ${dueFrom}::text and ${due} < '~'`,
+  dueBefore: ({ dueBefore }) => sql`${due} < ${dueBefore}::text`,
+  hasDue: ({ hasDue }) => sql`(due is not null) = ${hasDue}::boolean`,
+  priorities: ({ priorities }) => sql`task.priority = any(${priorities}::smallint[])`,
+  tags: ({ tags }) => sql`task.tags @> ${tags}::text[]`,
+  notTags: ({ notTags }) => sql`not task.tags && ${notTags}::text[]`,
+  search: ({ search }) => matchesSearch(SEARCHED, search),
+}
+
+type Query = Input<'listTasks'>['query']
+
+/** What the query parameters filter by, or the errors of those that only the current day can make valid. */
+export function filtersOf(query: Query, now: Date): Filters | ValidationError[] {
+  const { completed, has_due, priority, tag, not_tag, q, time_zone } = query
+  const errors: ValidationError[] = []
+  const day = (name: 'due_from' | 'due_to') => {
+    const text = query[name]
+    if (text === undefined) return undefined
+    const date = resolveDate(text, time_zone, now)
+    if (date === undefined) errors.push(notADay(name, text, time_zone))
+    return date
+  }
+  const [dueFrom, dueTo] = [day('due_from'), day('due_to')]
+  const search = q === undefined ? undefined : searchPattern(q)
+  if (q !== undefined && search === undefined) {
+    errors.push({ in: 'query', name: 'q', code: 'wrong_format', detail: 'must have a letter or a digit' })
+  }
+  if (errors.length > 0) return errors
+  return {
+    ...(completed !== undefined && { completed }),
+    ...(dueFrom !== undefined && { dueFrom }),
+    ...(dueTo !== undefined && { dueBefore: `${dueTo}U` }),
+    ...(has_due !== undefined && { hasDue: has_due }),
+    ...(priority !== undefined && { priorities: priority.map(name => PRIORITIES.indexOf(name)) }),
+    ...(tag !== undefined && { tags: tag }),
+    ...(not_tag !== undefined && { notTags: not_tag }),
+    ...(search !== undefined && { search }),
+  }
+}
+
+function notADay(name: string, text: string, zone: string | undefined): ValidationError {
+  const isRelative = !/^\d/.test(text)
+  if (isRelative && zone === undefined) {
+    return { in: 'query', name: 'time_zone', code: 'required', detail: `is required with ${name}=${text}` }
+  }
+  return { in: 'query', name, code: 'wrong_format', detail: 'must be a day of the years 0001 to 9999' }
+}
