@@ -16,7 +16,8 @@ const hasCurl = await run('curl', ['--version']).then(
 const withoutTimes = (text: string) => text.replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>')
 const withoutRequestIds = (text: string) => text.replaceAll(/\/requests\/[0-9a-f-]{36}/g, '/requests/<id>')
 const withoutTokens = (text: string) => text.replaceAll(/"next_sync_token":"[\w-]+"/g, '"next_sync_token":"<token>"')
-const comparable = (text: string) => withoutTokens(withoutRequestIds(withoutTimes(text.trim())))
+const withoutPositions = (text: string) => text.replaceAll(/"position":"V\w+"/g, '"position":"<position>"')
+const comparable = (text: string) => withoutPositions(withoutTokens(withoutRequestIds(withoutTimes(text.trim()))))
 
 const tokenIn = (text: string) => /"next_sync_token":"([\w-]+)"/.exec(text)?.[1]
 
