@@ -19,6 +19,8 @@ export interface Limits {
   tombstoneRetention: number
   /** Maximum number of bytes of text in a page. */
   pageBytes: number
+  /** Maximum number of tasks that a page with filters reads. */
+  scannedTasks: number
   quotas: Quotas
 }
 

@@ -43,6 +43,7 @@ export interface Document {
     header_bytes: number
     members: number
     page_bytes: number
+    scanned_tasks: number
     kept_response_bytes: number
     request_id_characters: number
     validation_errors: number

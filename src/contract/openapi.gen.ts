@@ -14,8 +14,8 @@ export interface paths {
          * List tasks
          * @description Returns one page of the user's tasks, open and completed unless `completed` filters them. With `deleted=true` it
          *     returns the trash instead. Filters can be combined with each other and with every order; a task must match all of
-         *     them. Follow `next_cursor`, or the `Link` header with `rel="next"`, until it is null: one request looks at up to
-         *     5,000 tasks, so with filters a page may be short, or even empty, although there are more.
+         *     them. Follow `next_cursor`, or the `Link` header with `rel="next"`, until it is null: one request reads some thousand
+         *     tasks at most, so with filters a page may be short, or even empty, although there are more.
          */
         get: operations["listTasks"];
         put?: never;

@@ -47,8 +47,9 @@ export function createRouteHandler(
   const takesKey = has('Idempotency-Key')
   const takesPrecondition = PRECONDITION_HEADERS.some(has)
   const ids = parameters.filter(({ in: place, schema }) => place === 'path' && schema.format === 'uuid')
-  const { page_bytes: pageBytes, kept_response_bytes: responseBytes } = contract.document['x-limits']
-  const limits: Limits = { tombstoneRetention: retention.tombstones, pageBytes, quotas }
+  const { 'x-limits': maximum } = contract.document
+  const { page_bytes: pageBytes, scanned_tasks: scannedTasks, kept_response_bytes: responseBytes } = maximum
+  const limits: Limits = { tombstoneRetention: retention.tombstones, pageBytes, scannedTasks, quotas }
   const keyLimits: KeyLimits = { lifetime: retention.keys, responseBytes, userBytes: quotas.keyBytes }
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {

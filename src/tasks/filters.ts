@@ -10,10 +10,11 @@ import { matchesSearch, searchPattern } from './search.ts'
 /** Values of the filters, by name; without those that the client did not send. */
 export interface Filters {
   completed?: boolean
+  /** The empty string is any day. */
   dueFrom?: string
   /** After all times of the last day. */
   dueBefore?: string
-  hasDue?: boolean
+  undated?: true
   priorities?: number[]
   tags?: string[]
   notTags?: string[]
@@ -34,7 +35,7 @@ export const conditions: Record<Filter, (places: Places<Filters>) => RawBuilder<
   completed: ({ completed }) => sql`completed = ${completed}::boolean`,
   dueFrom: ({ dueFrom }) => sql`${due} >= ${dueFrom}::text and ${due} < '~'`,
   dueBefore: ({ dueBefore }) => sql`${due} < ${dueBefore}::text`,
-  hasDue: ({ hasDue }) => sql`(due is not null) = ${hasDue}::boolean`,
+  undated: () => sql`${due} = '~'`,
   priorities: ({ priorities }) => sql`task.priority = any(${priorities}::smallint[])`,
   tags: ({ tags }) => sql`task.tags @> ${tags}::text[]`,
   notTags: ({ notTags }) => sql`not task.tags && ${notTags}::text[]`,
@@ -54,7 +55,8 @@ export function filtersOf(query: Query, now: Date): Filters | ValidationError[] 
     if (date === undefined) errors.push(notADay(name, text, time_zone))
     return date
   }
-  const [dueFrom, dueTo] = [day('due_from'), day('due_to')]
+  const dueFrom = day('due_from') ?? (has_due ? '' : undefined)
+  const dueTo = day('due_to')
   const search = q === undefined ? undefined : searchPattern(q)
   if (q !== undefined && search === undefined) {
     errors.push({ in: 'query', name: 'q', code: 'wrong_format', detail: 'must have a letter or a digit' })
@@ -64,7 +66,7 @@ export function filtersOf(query: Query, now: Date): Filters | ValidationError[] 
     ...(completed !== undefined && { completed }),
     ...(dueFrom !== undefined && { dueFrom }),
     ...(dueTo !== undefined && { dueBefore: `${dueTo}U` }),
-    ...(has_due !== undefined && { hasDue: has_due }),
+    ...(has_due === false && { undated: true }),
     ...(priority !== undefined && { priorities: priority.map(name => PRIORITIES.indexOf(name)) }),
     ...(tag !== undefined && { tags: tag }),
     ...(not_tag !== undefined && { notTags: not_tag }),

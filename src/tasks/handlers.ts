@@ -19,7 +19,7 @@ import { DEFAULT_ORDER, TRASH_ORDER } from './sorts.ts'
 export const listTasks: Handler<'listTasks'> = async ({ path, query }, context) => {
   const { db, limits } = context
   const { limit, deleted, cursor } = query
-  const { pageBytes } = limits
+  const { pageBytes, scannedTasks } = limits
   const position = cursor === undefined ? undefined : cursors.decode(cursor)
   if (cursor !== undefined && (position === undefined || (position.sort === TRASH_ORDER) !== deleted)) {
     return unknownCursor()
@@ -30,7 +30,7 @@ export const listTasks: Handler<'listTasks'> = async ({ path, query }, context) 
   if (Array.isArray(filters)) return validationFailed(filters)
   const deletedSince = deleted ? trashStart(context) : undefined
   // One more than requested, to find out whether there is a next page.
-  const page = { sort, filters, deletedSince, after, limit: limit + 1, pageBytes }
+  const page = { sort, filters, deletedSince, after, limit: limit + 1, pageBytes, scannedTasks }
   const { tasks, end } = await list(db, { userId: path.user_id, ...page })
   const { data, hasMore } = cutPage(tasks, limit, pageBytes)
   // A page that is not full goes on after the last task that was read, whether or not it matches.

@@ -1,15 +1,15 @@
 /**
- * All SQL on lists of tasks. A page is one range of an index for each value of `completed`; other filters are applied to
- * the rows of these ranges, of which one request reads a bounded number.
+ * All SQL on lists of tasks. A page is one range of an index for each value of `completed`; filters that do not narrow
+ * these ranges are applied to their rows, of which one statement reads a bounded number.
  */
 import { type Kysely, sql } from 'kysely'
 import { limitTo } from '../database/planning.ts'
-import { type Places, read } from '../database/statement.ts'
+import { read } from '../database/statement.ts'
 import type { Tables } from '../database/tables.ts'
 import { columnsOf, columnsRead, type Task } from './columns.ts'
 import type { Position } from './cursor.ts'
 import { conditions, type Filter, type Filters } from './filters.ts'
-import { boundedInBytes } from './page.ts'
+import { boundedInBytes, bytesOf } from './page.ts'
 import { type Order, orderOf, type Sort, TRASH_ORDER } from './sorts.ts'
 
 export interface Page {
@@ -19,86 +19,92 @@ export interface Page {
   limit: number
   /** Maximum number of bytes of text in the rows before the last one. */
   pageBytes: number
+  /** Maximum number of tasks that are read to apply filters. */
+  scannedTasks: number
   after?: Position | undefined
   /** For the trash: tasks deleted before this time are no longer in it. */
   deletedSince?: string | undefined
 }
 
 interface Values extends Omit<Page, 'sort' | 'filters' | 'after'>, Filters, Position {
-  /** Where the rows with the last key start, if they are a range of their own. */
-  lastId: string
-  /** Maximum number of rows to read. */
-  scan: number
+  /** The least key. */
+  least: string
 }
 
-/** How many tasks a request with filters reads at most, besides those of `completed`: some milliseconds. */
-export const MAX_SCANNED = 5_000
+/** A task, and whether it matches the filters; `is_end` if no task after it was read. */
+type Scanned = Task & { matches: boolean; is_end: boolean }
 
-const FIRST_ID = '00000000-0000-0000-0000-000000000000'
-const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
-
-/** The ranges of the order after a position; together they have all rows of the list. */
-function rangesOf({ column, type, isDescending, last }: Order, { key, id, lastId }: Places<Values>) {
-  // A row comparison, which PostgreSQL turns into the start of an index range.
-  const after = sql`(${column}, id) ${isDescending ? sql`<` : sql`>`} (${key}::${type}, ${id}::uuid)`
-  // In ascending order the last key comes last anyway.
-  if (last === undefined || !isDescending) return [after]
-  return [sql`${after} and ${column} < ${sql.lit(last)}`, sql`${column} = ${sql.lit(last)} and id < ${lastId}::uuid`]
+/** Those that are conditions on the ranges, and those that are applied to their rows. */
+function split(filters: readonly Filter[], { filters: ofKey = [] }: Order) {
+  const { ranged = [], applied = [] } = Object.groupBy(filters, filter =>
+    filter === 'completed' || ofKey.includes(filter) ? 'ranged' : 'applied',
+  )
+  return { ranged, applied }
 }
 
-/** @param name undefined for a statement not worth preparing on every connection */
-const listing = (name: string | undefined, sort: Sort, filters: readonly Filter[]) =>
-  read.many<Values, Task & { matches: boolean; is_end: boolean }>(name, places => {
-    const order = orderOf(sort)
-    const { column, rows, isDescending, last } = order
+/**
+ * The tasks of a page; with filters that are applied to rows, `Scanned`.
+ * @param name undefined for a statement not worth preparing on every connection
+ */
+const listing = (name: string | undefined, order: Order, filters: readonly Filter[]) =>
+  read.many<Values, Task>(name, places => {
+    const { column, type, rows, isDescending } = order
+    const { ranged, applied } = split(filters, order)
+    const isBounded = applied.length > 0
     const direction = isDescending ? sql`desc` : sql`asc`
-    const byKey = sql`sort_key ${direction}, id ${direction}`
-    const inOrder = last === undefined ? byKey : sql`sort_key = ${sql.lit(last)}, ${byKey}`
-    const others = filters.filter(filter => filter !== 'completed').map(filter => conditions[filter](places))
-    const matches = others.length === 0 ? sql`true` : sql.join(others, sql` and `)
-    const states = filters.includes('completed') ? [conditions.completed(places)] : [sql`not completed`, sql`completed`]
-    const most = others.length === 0 ? places.limit : places.scan
-    const ranges = rangesOf(order, places).flatMap(range =>
-      states.map(
-        state => sql`
-        (select ${columnsOf('task')}, ${column} as sort_key, ${matches} as matches from task
-        where user_id = ${places.userId} and ${state} and ${rows(places)} and ${range}
-        order by ${column} ${direction}, id ${direction}
-        ${limitTo(most)})`,
-      ),
+    const inOrder = sql`sort_key ${direction}, id ${direction}`
+    const range = [
+      rows(places),
+      // A row comparison, which PostgreSQL turns into the start of an index range.
+      sql`(${column}, id) ${isDescending ? sql`<` : sql`>`} (${places.key}::${type}, ${places.id}::uuid)`,
+      ...(isSplit(order) ? [sql`${column} >= ${places.least}::${type}`] : []),
+      ...ranged.filter(filter => filter !== 'completed').map(filter => conditions[filter](places)),
+    ]
+    const states = ranged.includes('completed') ? [conditions.completed(places)] : [sql`not completed`, sql`completed`]
+    const matches = sql.join(
+      applied.map(filter => conditions[filter](places)),
+      sql` and `,
     )
-    const read = sql`
+    const most = limitTo(isBounded ? places.scannedTasks : places.limit)
+    const ranges = states.map(
+      state => sql`
+        (select ${columnsOf('task')}, ${column} as sort_key${isBounded ? sql`, ${matches} as matches` : sql``} from task
+        where user_id = ${places.userId} and ${state} and ${sql.join(range, sql` and `)}
+        order by ${column} ${direction}, id ${direction}
+        ${most})`,
+    )
+    const merged = sql`
       select * from (${sql.join(ranges, sql` union all `)}) as ranges
       order by ${inOrder}
-      ${limitTo(most)}`
-    const page =
-      others.length === 0
-        ? sql`select *, false as is_end from (${read}) as read order by ${inOrder}`
-        : sql`
+      ${most}`
+    const columns = columnsRead('measured')
+    if (!isBounded) return boundedInBytes(merged, inOrder, columns, places.pageBytes)
+    const page = sql`
       select * from (
-        select *, row_number() over (order by ${inOrder}) = ${places.scan}::int as is_end from (${read}) as read
+        select *, row_number() over (order by ${inOrder}) = ${places.scannedTasks}::int as is_end
+        from (${merged}) as merged
       ) as numbered
       where matches or is_end
       order by ${inOrder}
       ${limitTo(places.limit)}`
-    return boundedInBytes(page, inOrder, sql`${columnsRead('measured')}, matches, is_end`, places.pageBytes)
+    return boundedInBytes(page, inOrder, sql`${columns}, matches, is_end`, places.pageBytes)
   })
-
-/** The frequently requested lists: live tasks, with or without the filter on `completed`. */
-const isHot = (sort: Sort, filters: readonly Filter[]) =>
-  sort !== TRASH_ORDER && filters.every(filter => filter === 'completed')
 
 const hot = new Map<string, ReturnType<typeof listing>>()
 
-function listingOf(sort: Sort, filters: readonly Filter[]) {
-  if (!isHot(sort, filters)) return listing(undefined, sort, filters)
+function listingOf(sort: Sort, order: Order, filters: readonly Filter[]) {
+  // Frequent are lists of live tasks with no filters but those of a range.
+  if (sort === TRASH_ORDER || split(filters, order).applied.length > 0) return listing(undefined, order, filters)
   const name = ['task_list', sort, ...filters].join(' ')
   const known = hot.get(name)
   if (known !== undefined) return known
-  const created = listing(name, sort, filters)
+  const created = listing(name, order, filters)
   hot.set(name, created)
   return created
 }
+
+/** Whether the rows with the last key are not at the end of the index in this direction, but a range of their own. */
+const isSplit = ({ last, isDescending }: Order) => last !== undefined && isDescending
 
 export interface Listed {
   /** Up to `limit`. */
@@ -112,11 +118,24 @@ export interface Listed {
  * the text before the last one reaches `pageBytes`.
  */
 export async function list(db: Kysely<Tables>, { sort, filters, after, ...page }: Page): Promise<Listed> {
+  const order = orderOf(sort)
+  const { last = '' } = order
   const names = Object.keys(filters) as Filter[]
-  const start = after ?? startOf(sort)
-  const lastId = start.key === orderOf(sort).last ? start.id : LAST_ID
-  const values = { ...page, ...filters, ...start, lastId, scan: MAX_SCANNED }
-  const rows = await listingOf(sort, names)(db, values)
+  const read = async (start: Position, rest: Pick<Page, 'limit' | 'pageBytes'>): Promise<Listed> => {
+    const least = start.key === last ? last : order.bounds[0]
+    const rows = await listingOf(sort, order, names)(db, { ...page, ...rest, ...filters, ...start, least })
+    return split(names, order).applied.length === 0 ? { tasks: rows, end: undefined } : matching(rows as Scanned[])
+  }
+  const start = after ?? startOf(order)
+  const first = await read(start, page)
+  if (!isSplit(order) || start.key === last || first.end !== undefined) return first
+  const rest = { limit: page.limit - first.tasks.length, pageBytes: page.pageBytes - bytesOf(first.tasks) }
+  if (rest.limit === 0 || rest.pageBytes < 0) return first
+  const second = await read({ key: last, id: LAST_ID }, rest)
+  return { ...second, tasks: [...first.tasks, ...second.tasks] }
+}
+
+function matching(rows: Scanned[]): Listed {
   const end = rows.at(-1)
   return {
     tasks: rows.filter(({ matches }) => matches).map(toTask),
@@ -124,10 +143,11 @@ export async function list(db: Kysely<Tables>, { sort, filters, after, ...page }
   }
 }
 
-const toTask = ({ matches: _, is_end: __, ...task }: Task & { matches: boolean; is_end: boolean }): Task => task
+const toTask = ({ matches: _, is_end: __, ...task }: Scanned): Task => task
+
+const FIRST_ID = '00000000-0000-0000-0000-000000000000'
+const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
 /** The position before the first row: a first page is a range like any other. */
-function startOf(sort: Sort): Position {
-  const { bounds, isDescending } = orderOf(sort)
-  return isDescending ? { key: bounds[1], id: LAST_ID } : { key: bounds[0], id: FIRST_ID }
-}
+const startOf = ({ bounds, isDescending }: Order): Position =>
+  isDescending ? { key: bounds[1], id: LAST_ID } : { key: bounds[0], id: FIRST_ID }

@@ -40,9 +40,14 @@ export function cutPage<Row extends Text>(
   pageBytes: number,
 ): { data: Row[]; hasMore: boolean } {
   if (rows.length > limit) return { data: rows.slice(0, limit), hasMore: true }
+  return bytesOf(rows) > pageBytes ? { data: rows.slice(0, -1), hasMore: true } : { data: rows, hasMore: false }
+}
+
+/** The bytes of the rows' text. */
+export function bytesOf(rows: readonly Text[]): number {
   let bytes = 0
   for (const { title, description, tags } of rows) {
     bytes += Buffer.byteLength(title) + Buffer.byteLength(description ?? '') + Buffer.byteLength(tags.join(''))
   }
-  return bytes > pageBytes ? { data: rows.slice(0, -1), hasMore: true } : { data: rows, hasMore: false }
+  return bytes
 }

@@ -25,6 +25,7 @@ const WORD = /[\p{L}\p{M}\p{N}]+/gv
 /** Scripts that put no spaces between words. */
 const UNSPACED = '\\p{scx=Hani}\\p{scx=Hira}\\p{scx=Kana}\\p{scx=Thai}\\p{scx=Laoo}\\p{scx=Khmr}\\p{scx=Mymr}'
 const RUN = new RegExp(`[${UNSPACED}]+|[^${UNSPACED}]+`, 'gv')
+const IS_UNSPACED = new RegExp(`[${UNSPACED}]`, 'v')
 const BEGINS_UNSPACED = new RegExp(`^[${UNSPACED}]`, 'v')
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII has control characters.
@@ -52,8 +53,9 @@ export function searchPattern(query: string): string | undefined {
   // A word that begins another one adds nothing.
   const conditions = words.filter(word => !words.some(other => other !== word && other.startsWith(word)))
   if (conditions.length === 0) return undefined
-  // Nothing to escape: words have letters, marks and digits only. The first branch of each is a script without spaces.
-  return `^${conditions.map(word => (BEGINS_UNSPACED.test(word) ? `(?=.*${word})` : `(?=(.*${SEPARATOR})?${word})`)).join('')}`
+  // Nothing to escape: words have letters, marks and digits only.
+  const condition = (word: string) => (BEGINS_UNSPACED.test(word) ? `(?=.*${word})` : `(?=(.*${SEPARATOR})?${word})`)
+  return `^${conditions.map(condition).join('')}`
 }
 
 /** Whether a task matches, in SQL. @param pattern from `searchPattern` */
@@ -70,5 +72,5 @@ function wordsOf(text: string): string[] {
   const letters = text.normalize('NFKD').replace(DECORATION, '').toLowerCase().toUpperCase().toLowerCase()
   // Composed again, か is not found in が, nor half a syllable in Hangul.
   const words = letters.replaceAll('ς', 'σ').normalize('NFC').match(WORD) ?? []
-  return words.map(word => (word.match(RUN) as string[]).join(' '))
+  return words.map(word => (IS_UNSPACED.test(word) ? (word.match(RUN) as string[]).join(' ') : word))
 }

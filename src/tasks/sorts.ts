@@ -4,6 +4,7 @@ import type { components } from '../contract/openapi.gen.ts'
 import type { Places } from '../database/statement.ts'
 import { dueKeyOf, PRIORITIES, positionOf, type Task } from './columns.ts'
 import { sortKey } from './dates.ts'
+import type { Filter } from './filters.ts'
 
 /** An order that a client may ask for. */
 type ContractSort = components['schemas']['TaskSort']
@@ -24,10 +25,12 @@ interface SortKey {
   keyOf(task: Task): string
   /** Whether a cursor may have this key; PostgreSQL would reject others. */
   isValid(key: unknown): boolean
-  /** Keys before and after those of all rows. */
+  /** Keys before and after those of all rows, but before `last`. */
   bounds: readonly [lowest: string, highest: string]
   /** The key of rows that come last in both directions: the greatest one. */
   last?: string
+  /** Filters by the key, which narrow the range of the index. */
+  filters?: readonly Filter[]
   /** The type in SQL. */
   type: RawBuilder<unknown>
   /** The condition on the rows of the list: the predicate of its index, or a narrower one. */
@@ -62,8 +65,9 @@ export const keys: Record<KeyName<Sort>, SortKey> = {
     column: dueKeyOf('task'),
     keyOf: task => sortKey(task.due),
     isValid: key => typeof key === 'string' && /^(\d{4}-\d\d-\d\d(T\d\d:\d\d)?|~)$/.test(key),
-    bounds: ['', '~'],
+    bounds: ['', '}'],
     last: '~',
+    filters: ['dueFrom', 'dueBefore', 'undated'],
     type: sql`text`,
     rows: live,
   },
@@ -92,8 +96,9 @@ export interface Order extends SortKey {
 
 const orders = new Map<unknown, Order>(
   Object.entries(keys).flatMap(([name, key]) => [
-    [`${name}.asc`, { column: sql.ref(name), ...key, isDescending: false }],
-    [`${name}.desc`, { column: sql.ref(name), ...key, isDescending: true }],
+    // With the table's name; `order by priority` would mean the value of a response.
+    [`${name}.asc`, { column: sql.ref(`task.${name}`), ...key, isDescending: false }],
+    [`${name}.desc`, { column: sql.ref(`task.${name}`), ...key, isDescending: true }],
   ]),
 )
 // These have one direction only.

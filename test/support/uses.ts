@@ -11,6 +11,7 @@ import * as lease from '../../src/jobs/lease-queries.ts'
 import * as purging from '../../src/jobs/purge-queries.ts'
 import * as bulk from '../../src/tasks/bulk-queries.ts'
 import { columnsOfNew } from '../../src/tasks/fields.ts'
+import type { Filters } from '../../src/tasks/filters.ts'
 import { list } from '../../src/tasks/list-queries.ts'
 import * as tasks from '../../src/tasks/queries.ts'
 import { type Sort, TRASH_ORDER } from '../../src/tasks/sorts.ts'
@@ -43,7 +44,7 @@ export function usesOfStatements({ user, count, live, deleted, keysOfUser }: Own
     { userId: user, id, ...condition },
     { userId: user, id: tombstone, ...condition },
   ]
-  const page = { userId: user, limit: 51, pageBytes: 1_048_576, deletedSince: long }
+  const page = { userId: user, limit: 51, pageBytes: 1_048_576, scannedTasks: 51, deletedSince: long }
   const old = { ...purging.START, before: now, limit: page.limit }
   const part = { userId: user, limit: 50, epoch: 1 }
   const request = { userId: user, key, fingerprint: '' }
@@ -58,15 +59,32 @@ export function usesOfStatements({ user, count, live, deleted, keysOfUser }: Own
     }
   }
   const response = { status: 201, headers: {}, body: '{}' }
-  const middle = { key: new Date(Date.now() - 40_000_000).toISOString(), id }
+  const created = new Date(Date.now() - 40_000_000).toISOString()
+  /** Keys from the middle of each order; `due` has two ranges in descending order. */
+  const middles: Record<string, string[]> = {
+    created_at: [created],
+    updated_at: [created],
+    deleted_at: [created],
+    title: ['task 5'],
+    due: ['2026-11-24', '2026-11-24T09:00', '~'],
+    priority: ['2'],
+    position: ['V1'],
+  }
+  const rare = { priorities: [4], tags: ['rare'], notTags: ['other'], search: '^(?=(.* )?rare)' }
+  const filters: Filters[] = [
+    {},
+    { completed: true },
+    { completed: false },
+    { dueFrom: '2026-11-24', dueBefore: '2026-11-25', completed: false },
+    { undated: true },
+    rare,
+  ]
   const lists = [...sorts(), TRASH_ORDER as Sort].flatMap(sort =>
-    [undefined, true, false].flatMap(completed =>
-      [undefined, { ...middle, key: sort.startsWith('title') ? 'task 5' : middle.key }].map(after => {
-        const what = `list ${sort} ${completed ?? ''} ${after ? 'in the middle' : ''}`
-        return [
-          what,
-          [page.limit, db => list(db, { ...page, sort, filters: completed === undefined ? {} : { completed }, after })],
-        ] as [string, Case]
+    filters.flatMap(filters =>
+      [undefined, ...(middles[sort.split('.')[0] as string] as string[])].map(key => {
+        const after = key === undefined ? undefined : { key, id }
+        const what = `list ${sort} ${Object.keys(filters)} ${key === undefined ? '' : `after ${key}`}`
+        return [what, [page.limit, db => list(db, { ...page, sort, filters, after })]] as [string, Case]
       }),
     ),
   )
