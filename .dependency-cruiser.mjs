@@ -1,7 +1,7 @@
 /** Who may import whom: `npm run check` refuses every other import, types included. */
 
 /** A room for each resource; a new one is added here. */
-const resources = ['changes/', 'health/', 'tasks/', 'users/']
+const resources = ['changes/', 'health/', 'tags/', 'tasks/', 'users/']
 
 /**
  * The rooms of src/, and what each imports from the others: a room (`tasks/`) or one file of it (`tasks/page.ts`).
@@ -30,6 +30,10 @@ const rooms = {
   'changes/': [
     ['context.ts', 'contract/', 'database/', 'tasks/columns.ts', 'tasks/page.ts'],
     'The feed is a resource as well; it shares only the columns and the pages of tasks.',
+  ],
+  'tags/': [
+    ['context.ts', 'contract/', 'database/', 'tasks/cursor.ts'],
+    'Tags are a resource as well, although they are stored on tasks; their cursors have the form of those of tasks.',
   ],
   'handlers.ts': [['context.ts', ...resources], 'The table of handlers is the only place that knows all resources.'],
   'idempotency/': [

@@ -2,6 +2,7 @@
 import * as changes from './changes/handlers.ts'
 import type { Handlers } from './context.ts'
 import * as health from './health/handlers.ts'
+import * as tags from './tags/handlers.ts'
 import * as batch from './tasks/batch.ts'
 import * as tasks from './tasks/handlers.ts'
 import * as users from './users/handlers.ts'
@@ -17,6 +18,11 @@ export const handlers: Handlers = {
   batchTasks: batch.batchTasks,
   setTaskCompletion: tasks.setTaskCompletion,
   restoreTask: tasks.restoreTask,
+  addTaskTag: tasks.addTaskTag,
+  removeTaskTag: tasks.removeTaskTag,
+  listTags: tags.listTags,
+  renameTag: tags.renameTag,
+  deleteTag: tags.deleteTag,
   listChanges: changes.listChanges,
   eraseUser: users.eraseUser,
   getHealth: health.getHealth,

@@ -29,7 +29,11 @@ type Options<Op extends OperationId> = {
   ? { query?: Parameters<Op, 'query'> }
   : { query: Parameters<Op, 'query'> })
 
-type IdArgument<Op extends OperationId> = Contract[Op]['parameters'] extends { path: { id: infer Id } } ? [id: Id] : []
+type PathArgument<Op extends OperationId, Name extends string> = Contract[Op]['parameters'] extends {
+  path: Record<Name, string>
+}
+  ? [string]
+  : []
 
 /** A field with a default may be left out. */
 type WithoutDefaults<T, Name> = Omit<T, Extract<Name, keyof T>> & Partial<Pick<T, Extract<Name, keyof T>>>
@@ -54,7 +58,12 @@ type BodyArgument<Op extends OperationId> = Contract[Op] extends { requestBody: 
 type OptionsArgument<Op extends OperationId> =
   Record<never, never> extends Options<Op> ? [options?: Options<Op>] : [options: Options<Op>]
 
-export type Arguments<Op extends OperationId> = [...IdArgument<Op>, ...BodyArgument<Op>, ...OptionsArgument<Op>]
+export type Arguments<Op extends OperationId> = [
+  ...PathArgument<Op, 'id'>,
+  ...PathArgument<Op, 'tag'>,
+  ...BodyArgument<Op>,
+  ...OptionsArgument<Op>,
+]
 
 type Responses<Op extends OperationId> = Omit<Contract[Op]['responses'], 'default'>
 
@@ -118,15 +127,16 @@ export async function createUser(origin: string, { id = randomUser(), header = {
 
 type Sender = (...args: unknown[]) => Promise<Answer>
 
-/** The arguments in their order: an id where the path has one, a body where the operation takes one, options. */
+/** The arguments in their order: an id and a tag where the path has them, a body where the operation takes one, options. */
 function requestTo(operation: Operation, user: string, own: Header, args: unknown[]): globalThis.Parameters<Call> {
   const left = [...args]
-  const id = operation.path.includes('{id}') ? (left.shift() as string) : ''
+  const inPath: Record<string, string> = { user_id: user }
+  for (const name of ['id', 'tag']) if (operation.path.includes(`{${name}}`)) inPath[name] = left.shift() as string
   const body = operation.requestBody === undefined ? undefined : left.shift()
   const { query = {}, header = {} } = (left.shift() ?? {}) as { query?: Query; header?: Header }
   // A string is sent unchanged, as JSON unless the headers say otherwise.
   const json: Header = typeof body === 'string' ? { 'content-type': 'application/json' } : {}
-  const path = pathTo(operation, { user_id: user, id }, query)
+  const path = pathTo(operation, inPath, query)
   return [operation.method.toUpperCase(), path, body, { ...json, ...inLowerCase(own), ...inLowerCase(header) }]
 }
 

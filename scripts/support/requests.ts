@@ -46,14 +46,16 @@ export function validRequest(
 ): [method: string, path: string, body: unknown] {
   const required = (operation.parameters as Parameter[]).filter(parameter => parameter.required)
   const inPath = required.filter(parameter => parameter.in === 'path')
-  const places = new Map(inPath.map(parameter => [example(parameter), { user_id: user, id }[parameter.name] ?? '']))
+  const chosen: Record<string, string> = { user_id: user, id }
+  const places = new Map(inPath.map(parameter => [example(parameter), chosen[parameter.name]]))
   const replaced = (value: unknown): unknown => JSON.parse(JSON.stringify(value), (_, part) => places.get(part) ?? part)
   const inQuery = required.filter(parameter => parameter.in === 'query')
+  const path = Object.fromEntries(inPath.map(parameter => [parameter.name, String(replaced(example(parameter)))]))
   const query = Object.fromEntries(inQuery.map(parameter => [parameter.name, replaced(example(parameter))]))
   const body = operation.requestBody as Body | undefined
   return [
     operation.method.toUpperCase(),
-    pathTo(operation, { user_id: user, id }, query),
+    pathTo(operation, path, query),
     body?.required ? replaced(example(Object.values(body.content)[0])) : undefined,
   ]
 }

@@ -63,6 +63,11 @@ export async function collectStatements({ newUser, database }: Service): Promise
       }
     },
     listChanges: () => user.listChanges(),
+    addTaskTag: () => user.addTaskTag(id, 'a'),
+    removeTaskTag: () => user.removeTaskTag(id, 'a'),
+    listTags: () => user.listTags(),
+    renameTag: () => user.renameTag('a', { name: 'b' }),
+    deleteTag: () => user.deleteTag('b'),
     deleteTask: () => user.deleteTask(id),
     restoreTask: () => user.restoreTask(id),
     batchTasks: () => user.batchTasks({ items: [{ action: 'complete', id, completed: true }] }),

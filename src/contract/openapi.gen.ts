@@ -161,6 +161,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/{user_id}/tasks/{id}/tags/{tag}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user whose data these are. */
+                user_id: components["parameters"]["UserIdParameter"];
+                /** @description The id of the task, in upper or lower case. */
+                id: components["parameters"]["TaskIdParameter"];
+                /**
+                 * @description The tag, percent-encoded: `home/garden` is `home%2Fgarden`. Many clients and proxies resolve `.` and `..` as steps
+                 *     in the path even if they are percent-encoded; use updateTask for a tag that is one of these.
+                 */
+                tag: components["parameters"]["TagPathParameter"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Add a tag to a task
+         * @description Adds one tag and keeps the others, so the client need not read the task first: if two clients add different
+         *     tags, the task gets both. If the task has the tag already, nothing changes and `revision` and timestamps stay
+         *     the same. A task with 50 tags gets no more.
+         */
+        put: operations["addTaskTag"];
+        post?: never;
+        /**
+         * Remove a tag from a task
+         * @description Removes one tag and keeps the others. If the task does not have the tag, nothing changes and `revision` and
+         *     timestamps stay the same. Returns the task.
+         */
+        delete: operations["removeTaskTag"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/{user_id}/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user whose data these are. */
+                user_id: components["parameters"]["UserIdParameter"];
+            };
+            cookie?: never;
+        };
+        /**
+         * List tags
+         * @description Returns one page of the tags that the user's tasks have, ordered by Unicode code point, with the number of
+         *     tasks that have each. Deleted tasks do not count. Follow `next_cursor`, or the `Link` header with `rel="next"`,
+         *     until it is null.
+         */
+        get: operations["listTags"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/{user_id}/tags/{tag}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user whose data these are. */
+                user_id: components["parameters"]["UserIdParameter"];
+                /**
+                 * @description The tag, percent-encoded: `home/garden` is `home%2Fgarden`. Many clients and proxies resolve `.` and `..` as steps
+                 *     in the path even if they are percent-encoded; use updateTask for a tag that is one of these.
+                 */
+                tag: components["parameters"]["TagPathParameter"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete a tag
+         * @description Removes the tag from all of the user's tasks, at most 5,000 per request: repeat it, with a new
+         *     `Idempotency-Key`, while `has_more` is true. The tasks themselves stay. Each gets a new `revision` and
+         *     `updated_at`, and is among the changes. If no task has the tag, nothing changes. Tasks in the trash are left
+         *     unchanged, so a restored task may bring the tag back.
+         */
+        delete: operations["deleteTag"];
+        options?: never;
+        head?: never;
+        /**
+         * Rename a tag
+         * @description Gives the tag another name on all of the user's tasks, at most 5,000 per request: repeat it, with a new
+         *     `Idempotency-Key`, while `has_more` is true. If the new name exists, the two tags are merged: a task that has
+         *     both keeps one. Each task gets a new `revision` and `updated_at`, and is among the changes. If no task has the
+         *     tag, nothing changes. Tasks in the trash are left unchanged, so a restored task may bring the old name back.
+         */
+        patch: operations["renameTag"];
+        trace?: never;
+    };
     "/api/{user_id}/changes": {
         parameters: {
             query?: never;
@@ -266,7 +366,7 @@ export interface components {
          * @description The kinds of problem that this version of the contract knows. Codes are never renamed.
          * @enum {string}
          */
-        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "id_in_trash" | "quota_exceeded" | "idempotency_key_in_use" | "sync_token_expired" | "precondition_failed" | "content_too_large" | "unsupported_media_type" | "misdirected_request" | "incomplete_date" | "idempotency_key_reused" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "overloaded" | "shutting_down" | "issuer_unavailable";
+        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "id_in_trash" | "quota_exceeded" | "idempotency_key_in_use" | "sync_token_expired" | "precondition_failed" | "content_too_large" | "unsupported_media_type" | "misdirected_request" | "incomplete_date" | "too_many_tags" | "idempotency_key_reused" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "overloaded" | "shutting_down" | "issuer_unavailable";
         /**
          * @description The rules that this version of the contract knows.
          * @enum {string}
@@ -596,6 +696,42 @@ export interface components {
             /** @description `true` completes the task, `false` reopens it. */
             completed: boolean;
         };
+        /** @description A tag and how many tasks have it. */
+        Tag: {
+            /** @description The tag. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Number of tasks that have the tag, open and completed, without those in the trash.
+             */
+            task_count: number;
+            /**
+             * Format: int32
+             * @description How many of these are open.
+             */
+            open_task_count: number;
+        };
+        /** @description A page of tags. */
+        TagPage: {
+            /** @description The tags of this page, in order. */
+            data: components["schemas"]["Tag"][];
+            /** @description Opaque; send it as `cursor` to get the next page. Null on the last page. */
+            next_cursor: string | null;
+        };
+        /** @description The result of renameTag or deleteTag. */
+        TagChange: {
+            /**
+             * Format: int32
+             * @description Number of tasks changed.
+             */
+            updated_count: number;
+            /** @description Whether there may be more to change. If so, repeat the request. */
+            has_more: boolean;
+        };
+        /** @description The new name of a tag. */
+        TagRename: {
+            name: components["schemas"]["TagInput"];
+        };
         /** @description What was created, changed, deleted or restored. */
         Change: {
             /**
@@ -912,6 +1048,22 @@ export interface components {
             content?: never;
         };
         /**
+         * @description The task has 50 tags already, or the user has used this `Idempotency-Key` for a different request. Nothing was
+         *     changed.
+         */
+        TooManyTags: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /**
          * @description The token is older than the oldest deletion that is still known, or the data have been erased or restored from a
          *     backup since. Request the changes without a token.
          */
@@ -982,6 +1134,11 @@ export interface components {
          *     gets 304 and a write 412.
          */
         IfNoneMatchParameter: components["schemas"]["EntityTags"];
+        /**
+         * @description The tag, percent-encoded: `home/garden` is `home%2Fgarden`. Many clients and proxies resolve `.` and `..` as steps
+         *     in the path even if they are percent-encoded; use updateTask for a tag that is one of these.
+         */
+        TagPathParameter: components["schemas"]["TagInput"];
     };
     requestBodies: never;
     headers: {
@@ -1684,6 +1841,317 @@ export interface operations {
             default: components["responses"]["OtherError"];
         };
     };
+    addTaskTag: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes the request safe to retry (draft-ietf-httpapi-idempotency-key-header): it is executed once, and each retry gets
+                 *     the first response again, with `Idempotent-Replayed: true`. A UUID is a good key. Any 1 to 255 printable ASCII
+                 *     characters will do, in double quotes or, without spaces, bare, if the user has not used them for another request.
+                 *
+                 *     The server keeps the response for 24 hours unless the operator configures otherwise. It does not keep validation
+                 *     errors, exceeded quotas, 429 and 5xx: send the request again with the same key.
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyParameter"];
+                /**
+                 * @description Succeed only if the `ETag` of the task is in this list (RFC 9110, 13.1.1), otherwise 412; `*` matches any task.
+                 *     Comparison is strong: a weak tag (`W/"1"`) never matches. Without the header, the last writer wins.
+                 */
+                "If-Match"?: components["parameters"]["IfMatchParameter"];
+                /**
+                 * @description Succeed only if the `ETag` of the task is not in this list (RFC 9110, 13.1.2); `*` matches any task. Otherwise a read
+                 *     gets 304 and a write 412.
+                 */
+                "If-None-Match"?: components["parameters"]["IfNoneMatchParameter"];
+            };
+            path: {
+                /** @description The user whose data these are. */
+                user_id: components["parameters"]["UserIdParameter"];
+                /** @description The id of the task, in upper or lower case. */
+                id: components["parameters"]["TaskIdParameter"];
+                /**
+                 * @description The tag, percent-encoded: `home/garden` is `home%2Fgarden`. Many clients and proxies resolve `.` and `..` as steps
+                 *     in the path even if they are percent-encoded; use updateTask for a tag that is one of these.
+                 */
+                tag: components["parameters"]["TagPathParameter"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The whole task as it is stored. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Task"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["TaskNotFound"];
+            406: components["responses"]["NotAcceptable"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["KeyInUse"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["Misdirected"];
+            422: components["responses"]["TooManyTags"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherError"];
+        };
+    };
+    removeTaskTag: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes the request safe to retry (draft-ietf-httpapi-idempotency-key-header): it is executed once, and each retry gets
+                 *     the first response again, with `Idempotent-Replayed: true`. A UUID is a good key. Any 1 to 255 printable ASCII
+                 *     characters will do, in double quotes or, without spaces, bare, if the user has not used them for another request.
+                 *
+                 *     The server keeps the response for 24 hours unless the operator configures otherwise. It does not keep validation
+                 *     errors, exceeded quotas, 429 and 5xx: send the request again with the same key.
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyParameter"];
+                /**
+                 * @description Succeed only if the `ETag` of the task is in this list (RFC 9110, 13.1.1), otherwise 412; `*` matches any task.
+                 *     Comparison is strong: a weak tag (`W/"1"`) never matches. Without the header, the last writer wins.
+                 */
+                "If-Match"?: components["parameters"]["IfMatchParameter"];
+                /**
+                 * @description Succeed only if the `ETag` of the task is not in this list (RFC 9110, 13.1.2); `*` matches any task. Otherwise a read
+                 *     gets 304 and a write 412.
+                 */
+                "If-None-Match"?: components["parameters"]["IfNoneMatchParameter"];
+            };
+            path: {
+                /** @description The user whose data these are. */
+                user_id: components["parameters"]["UserIdParameter"];
+                /** @description The id of the task, in upper or lower case. */
+                id: components["parameters"]["TaskIdParameter"];
+                /**
+                 * @description The tag, percent-encoded: `home/garden` is `home%2Fgarden`. Many clients and proxies resolve `.` and `..` as steps
+                 *     in the path even if they are percent-encoded; use updateTask for a tag that is one of these.
+                 */
+                tag: components["parameters"]["TagPathParameter"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The whole task as it is stored. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Task"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["TaskNotFound"];
+            406: components["responses"]["NotAcceptable"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["KeyInUse"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["Misdirected"];
+            422: components["responses"]["KeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherError"];
+        };
+    };
+    listTags: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Maximum number of entries in the page. A page may be shorter, because it ends early rather than hold more than 1 MiB
+                 *     of text.
+                 */
+                limit?: components["parameters"]["LimitParameter"];
+                /** @description The `next_cursor` of an earlier page. It is opaque, at most 4,096 visible ASCII characters. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The user whose data these are. */
+                user_id: components["parameters"]["UserIdParameter"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of tags, or an empty page if there are none. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    /** @description The next page (RFC 8288), as `<...>; rel="next"`, relative to this one. Absent on the last page. */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TagPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            408: components["responses"]["RequestTimeout"];
+            421: components["responses"]["Misdirected"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherError"];
+        };
+    };
+    deleteTag: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes the request safe to retry (draft-ietf-httpapi-idempotency-key-header): it is executed once, and each retry gets
+                 *     the first response again, with `Idempotent-Replayed: true`. A UUID is a good key. Any 1 to 255 printable ASCII
+                 *     characters will do, in double quotes or, without spaces, bare, if the user has not used them for another request.
+                 *
+                 *     The server keeps the response for 24 hours unless the operator configures otherwise. It does not keep validation
+                 *     errors, exceeded quotas, 429 and 5xx: send the request again with the same key.
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyParameter"];
+            };
+            path: {
+                /** @description The user whose data these are. */
+                user_id: components["parameters"]["UserIdParameter"];
+                /**
+                 * @description The tag, percent-encoded: `home/garden` is `home%2Fgarden`. Many clients and proxies resolve `.` and `..` as steps
+                 *     in the path even if they are percent-encoded; use updateTask for a tag that is one of these.
+                 */
+                tag: components["parameters"]["TagPathParameter"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The number of tasks that were changed. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TagChange"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["KeyInUse"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["Misdirected"];
+            422: components["responses"]["KeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherError"];
+        };
+    };
+    renameTag: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes the request safe to retry (draft-ietf-httpapi-idempotency-key-header): it is executed once, and each retry gets
+                 *     the first response again, with `Idempotent-Replayed: true`. A UUID is a good key. Any 1 to 255 printable ASCII
+                 *     characters will do, in double quotes or, without spaces, bare, if the user has not used them for another request.
+                 *
+                 *     The server keeps the response for 24 hours unless the operator configures otherwise. It does not keep validation
+                 *     errors, exceeded quotas, 429 and 5xx: send the request again with the same key.
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyParameter"];
+            };
+            path: {
+                /** @description The user whose data these are. */
+                user_id: components["parameters"]["UserIdParameter"];
+                /**
+                 * @description The tag, percent-encoded: `home/garden` is `home%2Fgarden`. Many clients and proxies resolve `.` and `..` as steps
+                 *     in the path even if they are percent-encoded; use updateTask for a tag that is one of these.
+                 */
+                tag: components["parameters"]["TagPathParameter"];
+            };
+            cookie?: never;
+        };
+        /** @description The new name. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TagRename"];
+                "application/merge-patch+json": components["schemas"]["TagRename"];
+            };
+        };
+        responses: {
+            /** @description The number of tasks that were changed. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TagChange"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            406: components["responses"]["NotAcceptable"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["KeyInUse"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["Misdirected"];
+            422: components["responses"]["KeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherError"];
+        };
+    };
     listChanges: {
         parameters: {
             query?: {
@@ -1845,6 +2313,11 @@ export interface defaults {
     deleteTask: { query: never; body: never };
     setTaskCompletion: { query: never; body: never };
     restoreTask: { query: never; body: never };
+    addTaskTag: { query: never; body: never };
+    removeTaskTag: { query: never; body: never };
+    listTags: { query: "limit"; body: never };
+    renameTag: { query: never; body: never };
+    deleteTag: { query: never; body: never };
     listChanges: { query: "limit"; body: never };
     eraseUser: { query: never; body: never };
     getHealth: { query: never; body: never };

@@ -236,6 +236,17 @@ export const problems = {
       "detail": "due would have a time without a date."
     }
   },
+  "too_many_tags": {
+    "status": 422,
+    "title": "Too many tags",
+    "meaning": "The task has as many tags as a task may have. Nothing was changed.",
+    "action": "Remove another tag first.",
+    "retry": false,
+    "example": {
+      "summary": "A further tag for a task with 50",
+      "detail": "A task may have at most 50 tags."
+    }
+  },
   "idempotency_key_reused": {
     "status": 422,
     "title": "Idempotency key was used for another request",

@@ -76,7 +76,8 @@ export function createRouteHandler(
       const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = header
       // The query and the body as they were sent: a default of a later version must not make a retry a different
       // request.
-      const identity = { operationId, id: path.id, ifMatch, ifNoneMatch, query: sent.query, body: sent.body ?? {} }
+      const { id, tag } = path
+      const identity = { operationId, id, tag, ifMatch, ifNoneMatch, query: sent.query, body: sent.body ?? {} }
       const keyed = { userId: user as string, key: readKey(key as string), fingerprint: fingerprint(identity) }
       const callAndRender = async (transaction: Kysely<Tables>) => {
         const response = await call(transaction)

@@ -16,7 +16,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 /** The cursor of the page after `task` in the order of `sort`. */
 export const encode = (sort: Sort, task: Task): string => serialize([sort, orderOf(sort).keyOf(task), task.id])
 
-const serialize = (content: unknown[]) => Buffer.from(JSON.stringify(content)).toString('base64url')
+export const serialize = (content: unknown[]) => Buffer.from(JSON.stringify(content)).toString('base64url')
 
 /** The order and position of a cursor; undefined if `encode` cannot have created it. */
 export function decode(cursor: string): { sort: Sort; after: Position } | undefined {
@@ -27,7 +27,8 @@ export function decode(cursor: string): { sort: Sort; after: Position } | undefi
   return { sort, after: { key: key as Position['key'], id } }
 }
 
-function parse(cursor: string): unknown[] {
+/** The array that a cursor consists of; empty if it is none. */
+export function parse(cursor: string): unknown[] {
   try {
     const value = JSON.parse(Buffer.from(cursor, 'base64url').toString())
     return Array.isArray(value) ? value : []

@@ -144,6 +144,21 @@ export const setTaskCompletion = (async ({ path, precondition, body }, { db, now
   return reply(path.id, await tasks.complete(db, { ...keyOf(path), ...precondition, ...change }))
 }) satisfies Handler<'setTaskCompletion'>
 
+/** Maximum number of tags of a task, as the contract has it for writes of all of them. */
+const MAX_TAGS = 50
+
+export const addTaskTag: Handler<'addTaskTag'> = async ({ path, precondition }, { db, now }) => {
+  const change = { tag: path.tag, most: MAX_TAGS, now: now().toISOString() }
+  const written = await tasks.addTag(db, { ...keyOf(path), ...precondition, ...change })
+  const isFull = written?.matched === true && !written.tags.includes(path.tag)
+  return isFull ? new Problem('too_many_tags', `A task may have at most ${MAX_TAGS} tags.`) : reply(path.id, written)
+}
+
+export const removeTaskTag: Handler<'removeTaskTag'> = async ({ path, precondition }, { db, now }) => {
+  const change = { tag: path.tag, now: now().toISOString() }
+  return reply(path.id, await tasks.removeTag(db, { ...keyOf(path), ...precondition, ...change }))
+}
+
 export const deleteTask = (async ({ path, precondition }, context) => {
   const now = context.now().toISOString()
   const removed = await tasks.remove(context.db, { ...keyOf(path), ...precondition, now })

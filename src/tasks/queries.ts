@@ -164,12 +164,15 @@ const writeOne = (
     select ${columnsOf('(task)')}, matched, 0 from stored where not exists (select from written)`
 }
 
-/** How a change of a task's fields changes its times, which never decrease although the clocks of replicas differ. */
+/** Times never decrease, although the clocks of replicas differ. */
 const touched = (now: Place) => sql`,
+        updated_at = greatest(t.updated_at, ${now}::timestamptz)`
+
+/** How a change of fields that may include `completed` changes the times of a task. */
+const touchedOrCompleted = (now: Place) => sql`,
         completed_at = case
           when next.completed then coalesce(t.completed_at, greatest(t.updated_at, ${now}::timestamptz))
-        end,
-        updated_at = greatest(t.updated_at, ${now}::timestamptz)`
+        end${touched(now)}`
 
 interface Update {
   /** The new values of columns, as a JSON object. */
@@ -189,7 +192,7 @@ export const update = write.maybe<Target & Update, Written>('task_update', place
         or jsonb_build_object('due', (task).due, 'start', (task).start) = ${places.mergedWith}::jsonb)`,
     next: sql`jsonb_populate_record(stored.task, ${places.patch}::jsonb)`,
     columns: writtenColumns,
-    others: touched(places.now),
+    others: touchedOrCompleted(places.now),
   }),
 )
 
@@ -200,8 +203,37 @@ export const complete = write.maybe<Target & { completed: boolean | null; now: s
     writeOne(places, {
       next: sql`(select coalesce(${places.completed}::boolean, not (stored.task).completed) as completed)`,
       columns: ['completed'],
-      others: touched(places.now),
+      others: touchedOrCompleted(places.now),
     }),
+)
+
+interface TagWrite extends Target {
+  tag: string
+  now: string
+}
+
+/** Adds a tag to a task that has fewer than `most`; otherwise like `update`. */
+export const addTag = write.maybe<TagWrite & { most: number }, Written>('task_add_tag', places => {
+  const tags = sql`(stored.task).tags`
+  return writeOne(places, {
+    next: sql`(
+        select array(
+          select tag from unnest(${tags} || ${places.tag}::text) as tag group by tag order by tag collate "C"
+        ) as tags
+        where cardinality(${tags}) < ${places.most}::int
+      )`,
+    columns: ['tags'],
+    others: touched(places.now),
+  })
+})
+
+/** Removes a tag from a task; otherwise like `update`. */
+export const removeTag = write.maybe<TagWrite, Written>('task_remove_tag', places =>
+  writeOne(places, {
+    next: sql`(select array_remove((stored.task).tags, ${places.tag}::text) as tags)`,
+    columns: ['tags'],
+    others: touched(places.now),
+  }),
 )
 
 /** Turns a task into a tombstone if the condition holds; undefined if there is no such task. */

@@ -84,7 +84,7 @@ t.test(
   },
 )
 
-t.test('links lead from a page to the next, and from a task to what can be done with it', async t => {
+t.test('links lead from a page to the next, and from a task or a tag to what can be done with it', async t => {
   const linksOf = (id: string, status: string) => {
     const operation = operations.find(({ operationId }) => operationId === id) as (typeof operations)[number]
     const response = (operation.responses as Record<string, Response>)[status]
@@ -92,9 +92,14 @@ t.test('links lead from a page to the next, and from a task to what can be done 
   }
   t.same(linksOf('listTasks', '200'), ['listTasks'])
   t.same(linksOf('listChanges', '200'), ['listChanges'])
-  const task = ['getTask', 'replaceTask', 'updateTask', 'setTaskCompletion', 'deleteTask']
+  t.same(linksOf('listTags', '200'), ['listTags', 'renameTag', 'deleteTag'])
+  const task = [
+    ...['getTask', 'replaceTask', 'updateTask', 'setTaskCompletion'],
+    ...['addTaskTag', 'removeTaskTag', 'deleteTask'],
+  ]
   t.same(linksOf('createTask', '201'), [...task, 'restoreTask'])
-  for (const id of ['getTask', 'replaceTask', 'updateTask', 'setTaskCompletion', 'restoreTask']) {
+  const writes = ['replaceTask', 'updateTask', 'setTaskCompletion', 'addTaskTag', 'removeTaskTag', 'restoreTask']
+  for (const id of ['getTask', ...writes]) {
     t.same(linksOf(id, '200'), task, id)
   }
   t.same(linksOf('deleteTask', '204'), ['restoreTask'])
@@ -103,7 +108,7 @@ t.test('links lead from a page to the next, and from a task to what can be done 
 t.test('the tags are in reading order, and X-Request-Id is not an argument of every operation', async t => {
   t.same(
     document.tags.map(({ name }) => name),
-    ['tasks', 'changes', 'users', 'health'],
+    ['tasks', 'tags', 'changes', 'users', 'health'],
   )
   for (const { parameters } of operations) t.notOk(parameters.some(({ name }) => name === 'X-Request-Id'))
 })

@@ -5,6 +5,9 @@ import type { OperationId } from '../../src/contract/types.ts'
 /** What becomes of a new task first, where the operation does not change one that is open. */
 const preparations: Partial<Record<OperationId, (user: User, id: string) => Promise<unknown>>> = {
   deleteTasks: (user, id) => user.setTaskCompletion(id),
+  removeTaskTag: (user, id) => user.addTaskTag(id, 'errands'),
+  renameTag: (user, id) => user.addTaskTag(id, 'errands'),
+  deleteTag: (user, id) => user.addTaskTag(id, 'errands'),
   restoreTask: (user, id) => user.deleteTask(id),
 }
 

@@ -9,6 +9,7 @@ import { writeHeartbeat } from '../../src/health/queries.ts'
 import * as keys from '../../src/idempotency/queries.ts'
 import * as lease from '../../src/jobs/lease-queries.ts'
 import * as purging from '../../src/jobs/purge-queries.ts'
+import * as tags from '../../src/tags/queries.ts'
 import * as bulk from '../../src/tasks/bulk-queries.ts'
 import { columnsOfNew } from '../../src/tasks/fields.ts'
 import type { Filters } from '../../src/tasks/filters.ts'
@@ -18,8 +19,16 @@ import { type Sort, TRASH_ORDER } from '../../src/tasks/sorts.ts'
 import * as users from '../../src/users/queries.ts'
 
 export type Use = (db: Kysely<Tables>) => Promise<unknown>
-/** How many rows a statement returns or writes, and a use of it. */
-type Case = [rows: number, use: Use]
+/**
+ * How many rows a statement returns or writes, a use of it, and how many rows it has to look at because no index finds
+ * those that it needs.
+ */
+type Case = [rows: number, use: Use, searched?: number]
+
+/** The tag that tasks of an owner have. */
+export const TAG = 'errands'
+/** How many live tasks and tombstones of an owner have it. */
+export const TAGGED = 50
 
 const [now, long] = [new Date().toISOString(), new Date(0).toISOString()]
 const condition = { ifMatch: null, ifNoneMatch: [] }
@@ -58,6 +67,9 @@ export function usesOfStatements({ user, count, live, deleted, keysOfUser }: Own
       epoch: 1,
     }
   }
+  // Writes of most tasks do not concern tags. An index of tags would cost each of them more than it saves these few.
+  const searched = count.live
+  const tagged = { userId: user, tag: TAG, limit: 5_000, now }
   const response = { status: 201, headers: {}, body: '{}' }
   const created = new Date(Date.now() - 40_000_000).toISOString()
   /** Keys from the middle of each order; `due` has two ranges in descending order. */
@@ -97,6 +109,7 @@ export function usesOfStatements({ user, count, live, deleted, keysOfUser }: Own
       changes: [page.limit, db => changes.list(db, { ...page, position: count.live, since: count.live })],
       lock: [20, db => bulk.lock(db, { userId: user, ids: live.slice(0, 20) })],
       'lock tombstones': [20, db => bulk.lock(db, { userId: user, ids: deleted.slice(0, 20) })],
+      listTags: [1, db => tags.list(db, { userId: user, after: '', limit: 51 }), searched],
       findTombstones: [page.limit, db => purging.findTombstones(db, old)],
       findKeys: [page.limit, db => purging.findKeys(db, old)],
       findKey: [1, db => keys.find(db, request)],
@@ -110,6 +123,10 @@ export function usesOfStatements({ user, count, live, deleted, keysOfUser }: Own
       uncount: [1, db => tasks.uncount(db, target)],
       update: [1, db => tasks.update(db, { ...target, patch: '{"title":"T"}', mergedWith: null, now })],
       complete: [1, db => tasks.complete(db, { ...target, completed: null, now })],
+      addTag: [1, db => tasks.addTag(db, { ...target, tag: 'new', most: 50, now })],
+      removeTag: [1, db => tasks.removeTag(db, { ...target, tag: TAG, now })],
+      renameTag: [TAGGED, db => tags.rename(db, { ...tagged, name: 'new' }), searched],
+      deleteTag: [TAGGED, db => tags.remove(db, tagged), searched],
       remove: [1, db => tasks.remove(db, { ...target, now })],
       restore: [1, db => tasks.restore(db, { ...gone, deletedSince: long, quota: UNLIMITED })],
       removeAll: [50, db => bulk.removeAll(db, { userId: user, completed: true, limit: 50, now })],
