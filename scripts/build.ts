@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 
 const CODE = '{migrations,src}/**/*.{ts,mjs}'
 /** What the service reads when it starts. */
-const DOCUMENTS = '{openapi/*.gen.yaml,docs/{api-conventions,clients}.md}'
+const DOCUMENTS = '{openapi/*.gen.yaml,docs/{api-conventions,clients,dates}.md}'
 /** The same folders as in the repository, so that relative paths are valid in both. */
 const output = 'dist'
 

@@ -6,7 +6,7 @@ import { servePage } from './page.ts'
 
 const folder = new URL('../../docs/', import.meta.url)
 const PATH = '/guides'
-const GUIDES = ['clients', 'api-conventions']
+const GUIDES = ['clients', 'dates', 'api-conventions']
 
 /** Where the relative links in the guides lead to on the server; undefined if that is not served. */
 const targets: Record<string, string | undefined> = {

@@ -62,7 +62,7 @@ t.test('the guides are served, and every link of theirs and of the contract lead
   const contract = await readFile(new URL('../../openapi/openapi.gen.yaml', import.meta.url), 'utf8')
   const inContract = [...contract.matchAll(/\]\((\/[^)]*)\)/g)].map(([, path]) => path as string)
   t.ok(inContract.length >= 6)
-  const pages = ['/guides/clients', '/guides/api-conventions']
+  const pages = ['/guides/clients', '/guides/dates', '/guides/api-conventions']
   const inGuides = pages.map(async page => {
     const response = await fetch(origin + page)
     t.match(response.headers.get('content-type'), /^text\/html/)
