@@ -41,8 +41,8 @@ const rooms = {
     'A key is kept for any operation, so this room knows no operation and no request.',
   ],
   'jobs/': [
-    ['config/', 'database/', 'process/metrics.ts'],
-    'A job runs without requests and resources; its interval and limits come from the configuration.',
+    ['config/', 'database/', 'process/metrics.ts', 'tasks/dates.ts', 'tasks/queries.ts'],
+    'A job runs without requests; its interval and limits come from the configuration. Dates are recomputed as written.',
   ],
   'config/': [
     ['database/open.ts', 'process/start-error.ts'],

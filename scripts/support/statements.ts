@@ -1,9 +1,11 @@
 /** Every statement that the service sends. */
+import { pino } from 'pino'
 import type { OperationId } from '../../src/contract/types.ts'
 import { setCitus } from '../../src/database/citus.ts'
 import { statementsSoFar } from '../../src/database/statement.ts'
 import { claim, keep } from '../../src/jobs/lease-queries.ts'
 import { purge } from '../../src/jobs/purge.ts'
+import { timeZonesJob } from '../../src/jobs/time-zones.ts'
 import { trim } from '../../src/tasks/bulk-queries.ts'
 import type { Sort } from '../../src/tasks/sorts.ts'
 import { renewEpochs } from '../../src/users/epoch.ts'
@@ -101,6 +103,9 @@ export async function collectStatements({ newUser, database }: Service): Promise
   const inHalfAnHour = { tombstones: -1_800_000, keys: -1_800_000 }
   await purge(database.kysely, inHalfAnHour)
   note('purging')
+  const signal = new AbortController().signal
+  await timeZonesJob('2999a').run({ db: database.kysely, log: pino({ level: 'silent' }), signal })
+  note('recomputing instants for other zone data')
   setCitus(database.kysely, true)
   await newTask()
   await user.send.createTask({ id: deleted.id, title: 'T' })

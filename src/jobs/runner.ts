@@ -52,7 +52,8 @@ export async function runPeriodically(job: Job, context: RunnerContext, lease = 
       } else {
         failures = 0
         metrics?.jobFinished(job.name, 'succeeded', seconds())
-        if (run.result !== undefined) log.info(run.result, 'job done')
+        if (run.result === undefined) log.debug('job done: there was nothing to do')
+        else log.info(run.result, 'job done')
       }
     } catch (error) {
       failures += 1

@@ -52,7 +52,8 @@ export function mergeMoment(stored: Moment | null, patch: MomentPatch | null): M
 }
 
 /** The version of the zone data. An `at` that another version computed may be wrong. */
-export const zoneData = process.versions.tz
+// Only a Node without Intl has none.
+export const zoneData = process.versions.tz as string
 
 const DAY = 86_400_000
 

@@ -86,5 +86,9 @@ t.test('a server with PURGE_INTERVAL=0 does not purge', async t => {
   t.match(await service.end('SIGTERM'), { code: 0 })
   await using database = await openDisposable(config)
   t.equal((await database.kysely.selectFrom('task').select('id').execute()).length, 1)
-  t.same(await database.kysely.selectFrom('job').selectAll().execute(), [], 'no replica has taken the job')
+  const taken = await database.kysely.selectFrom('job').select('name').execute()
+  t.notOk(
+    taken.some(({ name }) => name === 'purge'),
+    'no replica has taken the job',
+  )
 })

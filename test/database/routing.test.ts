@@ -12,9 +12,9 @@ t.teardown(() => service[Symbol.asyncDispose]())
 const statements = await collectStatements(service)
 
 /** Work in the background and commands, which look at all users in bounded parts. */
-const ALL_USERS = ['purge_find_tombstones', 'purge_find_keys', 'user_renew_epoch']
+const ALL_USERS = ['purge_find_tombstones', 'purge_find_keys', 'time_zones_find_users', 'user_renew_epoch']
 /** On tables that belong to no user. */
-const NO_USER = ['heartbeat', 'job_claim', 'job_keep']
+const NO_USER = ['heartbeat', 'job_claim', 'job_keep', 'time_zones_find_rows', 'time_zones_record_run']
 
 t.test('every other statement names the user for each table that it reads or writes', async t => {
   const names = statements.map(({ name }) => name)
@@ -46,8 +46,8 @@ t.test(
   async t => {
     const ids = { live: [randomUUID()], deleted: [randomUUID()], keysOfUser: ['key'] }
     const { reads, writes } = usesOfStatements({ user: randomUser(), count: { live: 1, tombstones: 1 }, ...ids })
-    const noUser = ['claim', 'keep', 'writeHeartbeat']
-    const allUsers = ['findTombstones', 'findKeys', 'renewEpoch']
+    const noUser = ['claim', 'keep', 'findRows', 'recordRun', 'writeHeartbeat']
+    const allUsers = ['findTombstones', 'findKeys', 'findUsers', 'renewEpoch']
     await service.database.migrate(async db => {
       for (const [name, [, use]] of Object.entries({ ...reads, ...writes })) {
         // In one statement a task is created only where there is no Citus.

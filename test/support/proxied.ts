@@ -36,6 +36,8 @@ export async function startProxied(): Promise<Proxied> {
   await proxy.listen()
   const running = stack.use(await startBehind(proxy))
   await untilHealthy(running.origin)
+  // The only job that runs, which uses the same connections.
+  await running.logged(({ job, msg }) => String(job).startsWith('time_zones') && msg.startsWith('job done'))
   const { newUser } = client(running.origin)
   const resources = stack.move()
   return { proxy, running, newUser, [Symbol.asyncDispose]: () => resources.disposeAsync() }

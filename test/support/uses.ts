@@ -9,6 +9,7 @@ import { writeHeartbeat } from '../../src/health/queries.ts'
 import * as keys from '../../src/idempotency/queries.ts'
 import * as lease from '../../src/jobs/lease-queries.ts'
 import * as purging from '../../src/jobs/purge-queries.ts'
+import * as zones from '../../src/jobs/time-zones-queries.ts'
 import * as tags from '../../src/tags/queries.ts'
 import * as bulk from '../../src/tasks/bulk-queries.ts'
 import { columnsOfNew } from '../../src/tasks/fields.ts'
@@ -54,6 +55,7 @@ export function usesOfStatements({ user, count, live, deleted, keysOfUser }: Own
     { userId: user, id: tombstone, ...condition },
   ]
   const page = { userId: user, limit: 51, pageBytes: 1_048_576, scannedTasks: 51, deletedSince: long }
+  const lowest = purging.START.id
   const old = { ...purging.START, before: now, limit: page.limit }
   const part = { userId: user, limit: 50, epoch: 1 }
   const request = { userId: user, key, fingerprint: '' }
@@ -112,6 +114,9 @@ export function usesOfStatements({ user, count, live, deleted, keysOfUser }: Own
       listTags: [1, db => tags.list(db, { userId: user, after: '', limit: 51 }), searched],
       findTombstones: [page.limit, db => purging.findTombstones(db, old)],
       findKeys: [page.limit, db => purging.findKeys(db, old)],
+      findRows: [1, db => zones.findRows(db, { start: 'time_zones' })],
+      findUsers: [100, db => zones.findUsers(db, { after: 'user 1', limit: 100 })],
+      findInstants: [page.limit, db => zones.findInstants(db, { ...page, after: lowest, from: now })],
       findKey: [1, db => keys.find(db, request)],
       lockCounter: [1, db => users.lockCounter(db, { userId: user })],
       ...Object.fromEntries(lists),
@@ -141,6 +146,7 @@ export function usesOfStatements({ user, count, live, deleted, keysOfUser }: Own
       countKeyBytes: [1, db => keys.countBytes(db, { userId: user, more: 1, quota: UNLIMITED, epoch: 1 })],
       claim: [1, db => lease.claim(db, { name: 'purge', now, until: now })],
       keep: [1, db => lease.keep(db, { name: 'purge', held: now, until: now })],
+      recordRun: [1, db => zones.recordRun(db, { name: 'time_zones_complete', began: now })],
       writeHeartbeat: [1, db => writeHeartbeat(db, { now })],
       renewEpoch: [100, db => users.renewEpoch(db, { after: 'user 1', limit: 100, epoch: 1, revisions: 1 })],
     },
