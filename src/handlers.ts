@@ -5,6 +5,7 @@ import * as health from './health/handlers.ts'
 import * as tags from './tags/handlers.ts'
 import * as batch from './tasks/batch.ts'
 import * as tasks from './tasks/handlers.ts'
+import * as moves from './tasks/move.ts'
 import * as users from './users/handlers.ts'
 
 export const handlers: Handlers = {
@@ -17,6 +18,7 @@ export const handlers: Handlers = {
   deleteTask: tasks.deleteTask,
   batchTasks: batch.batchTasks,
   setTaskCompletion: tasks.setTaskCompletion,
+  moveTask: moves.moveTask,
   restoreTask: tasks.restoreTask,
   addTaskTag: tasks.addTaskTag,
   removeTaskTag: tasks.removeTaskTag,

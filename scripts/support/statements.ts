@@ -9,6 +9,7 @@ import { timeZonesJob } from '../../src/jobs/time-zones.ts'
 import { trim } from '../../src/tasks/bulk-queries.ts'
 import type { Sort } from '../../src/tasks/sorts.ts'
 import { renewEpochs } from '../../src/users/epoch.ts'
+import type { User } from './client.ts'
 import { operations } from './contract.ts'
 import type { Service } from './service.ts'
 
@@ -71,6 +72,7 @@ export async function collectStatements({ newUser, database }: Service): Promise
     renameTag: () => user.renameTag('a', { name: 'b' }),
     deleteTag: () => user.deleteTag('b'),
     deleteTask: () => user.deleteTask(id),
+    moveTask: () => user.moveTask(id, { to: 'start' }),
     restoreTask: () => user.restoreTask(id),
     batchTasks: () => user.batchTasks({ items: [{ action: 'complete', id, completed: true }] }),
     deleteTasks: () => user.deleteTasks({ query: { completed: true } }),
@@ -94,6 +96,8 @@ export async function collectStatements({ newUser, database }: Service): Promise
   note('the first write of a user, with an Idempotency-Key, if it is refused')
   await trim(database.kysely, { userId: user.id, quota: 0, limit: 1 })
   note('deleting where there are too many tombstones')
+  await moveIntoCrowdedPlace(user)
+  note('moving a task where positions are long')
   await renewEpochs(database.kysely, () => undefined)
   note('npm run epoch')
   const [name, long] = ['a job', new Date(0).toISOString()]
@@ -118,4 +122,11 @@ export function sorts(): Exclude<Sort, 'deleted_at.desc'>[] {
   const list = operations.find(({ operationId }) => operationId === 'listTasks')
   const parameters = (list?.parameters ?? []) as Parameter[]
   return parameters.find(({ name }) => name === 'sort')?.schema.enum as ReturnType<typeof sorts>
+}
+
+async function moveIntoCrowdedPlace(user: User) {
+  const [first, , moved] = await Promise.all(
+    ['1', '2', '3'].map(digit => user.createTask({ title: 'T', position: `${'a'.repeat(60)}${digit}` })),
+  )
+  await user.moveTask(moved?.id as string, { after: first?.id as string })
 }

@@ -135,6 +135,35 @@ export interface paths {
         patch: operations["setTaskCompletion"];
         trace?: never;
     };
+    "/api/{user_id}/tasks/{id}/move": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user whose data these are. */
+                user_id: components["parameters"]["UserIdParameter"];
+                /** @description The id of the task, in upper or lower case. */
+                id: components["parameters"]["TaskIdParameter"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Move a task in the order by hand
+         * @description Gives the task a new `position`: before or after another task, or at the start or the end of all tasks, open and
+         *     completed. Other tasks that have the same position as the neighbour stay on its side. If the task is there already,
+         *     `revision` and timestamps stay the same. Tasks that are moved to one place concurrently all get different positions.
+         *     A move is never refused because a place is crowded: if positions become long, the server then shortens those around
+         *     the place. This gives each of these tasks a new `revision`, but leaves `updated_at` unchanged.
+         */
+        post: operations["moveTask"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/{user_id}/tasks/{id}/restore": {
         parameters: {
             query?: never;
@@ -366,7 +395,7 @@ export interface components {
          * @description The kinds of problem that this version of the contract knows. Codes are never renamed.
          * @enum {string}
          */
-        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "id_in_trash" | "quota_exceeded" | "idempotency_key_in_use" | "sync_token_expired" | "precondition_failed" | "content_too_large" | "unsupported_media_type" | "misdirected_request" | "incomplete_date" | "too_many_tags" | "idempotency_key_reused" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "overloaded" | "shutting_down" | "issuer_unavailable";
+        ProblemCode: "validation_failed" | "malformed_json" | "malformed_request" | "unauthenticated" | "forbidden" | "route_not_found" | "task_not_found" | "neighbour_not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "id_taken" | "id_in_trash" | "quota_exceeded" | "idempotency_key_in_use" | "sync_token_expired" | "precondition_failed" | "content_too_large" | "unsupported_media_type" | "misdirected_request" | "incomplete_date" | "too_many_tags" | "idempotency_key_reused" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "overloaded" | "shutting_down" | "issuer_unavailable";
         /**
          * @description The rules that this version of the contract knows.
          * @enum {string}
@@ -509,14 +538,17 @@ export interface components {
             tags: string[];
             /**
              * @description Where the task is in the order `position.asc`, compared by code unit. New tasks are at the end; moveTask changes
-             *     it.
+             *     it. Tasks with equal positions, which only clients write, are ordered by `id`.
              */
             position: string;
             /** @description When the task was completed, or null if it is open. */
             completed_at: components["schemas"]["NullableTimestamp"];
             /** @description When the task was created. */
             created_at: components["schemas"]["Timestamp"];
-            /** @description When the content was last changed. Deleting and restoring the task leave it unchanged. */
+            /**
+             * @description When the content was last changed. Deleting and restoring the task leave it unchanged, and so does the server when
+             *     it shortens positions.
+             */
             updated_at: components["schemas"]["Timestamp"];
             /** @description When the task was deleted, or null if it is not in the trash. */
             deleted_at: components["schemas"]["NullableTimestamp"];
@@ -559,7 +591,7 @@ export interface components {
         TagsInput: components["schemas"]["TagInput"][];
         /**
          * @description A position between those of two other tasks, for clients that order tasks offline. moveTask is simpler. Compared by
-         *     code unit.
+         *     code unit. End it in random characters, so that two devices do not choose the same position.
          */
         PositionInput: string;
         /** @description A task to create. */
@@ -695,6 +727,16 @@ export interface components {
         TaskCompletion: {
             /** @description `true` completes the task, `false` reopens it. */
             completed: boolean;
+        };
+        /** @description Where to move a task. Exactly one field. */
+        TaskMove: {
+            before?: components["schemas"]["TaskIdInput"];
+            after?: components["schemas"]["TaskIdInput"];
+            /**
+             * @description The start or the end of all tasks.
+             * @enum {string}
+             */
+            to?: "start" | "end";
         };
         /** @description A tag and how many tasks have it. */
         Tag: {
@@ -1046,6 +1088,22 @@ export interface components {
                 [name: string]: unknown;
             };
             content?: never;
+        };
+        /**
+         * @description The user has no task with this id, or has deleted it; or that is so for the task to move it next to. A task cannot be
+         *     moved next to itself. Nothing was changed.
+         */
+        TaskOrNeighbourNotFound: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                RateLimit: components["headers"]["RateLimit"];
+                "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
         };
         /**
          * @description The task has 50 tags already, or the user has used this `Idempotency-Key` for a different request. Nothing was
@@ -1774,6 +1832,78 @@ export interface operations {
             default: components["responses"]["OtherError"];
         };
     };
+    moveTask: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description Makes the request safe to retry (draft-ietf-httpapi-idempotency-key-header): it is executed once, and each retry gets
+                 *     the first response again, with `Idempotent-Replayed: true`. A UUID is a good key. Any 1 to 255 printable ASCII
+                 *     characters will do, in double quotes or, without spaces, bare, if the user has not used them for another request.
+                 *
+                 *     The server keeps the response for 24 hours unless the operator configures otherwise. It does not keep validation
+                 *     errors, exceeded quotas, 429 and 5xx: send the request again with the same key.
+                 */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKeyParameter"];
+                /**
+                 * @description Succeed only if the `ETag` of the task is in this list (RFC 9110, 13.1.1), otherwise 412; `*` matches any task.
+                 *     Comparison is strong: a weak tag (`W/"1"`) never matches. Without the header, the last writer wins.
+                 */
+                "If-Match"?: components["parameters"]["IfMatchParameter"];
+                /**
+                 * @description Succeed only if the `ETag` of the task is not in this list (RFC 9110, 13.1.2); `*` matches any task. Otherwise a read
+                 *     gets 304 and a write 412.
+                 */
+                "If-None-Match"?: components["parameters"]["IfNoneMatchParameter"];
+            };
+            path: {
+                /** @description The user whose data these are. */
+                user_id: components["parameters"]["UserIdParameter"];
+                /** @description The id of the task, in upper or lower case. */
+                id: components["parameters"]["TaskIdParameter"];
+            };
+            cookie?: never;
+        };
+        /** @description Where to move the task. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskMove"];
+            };
+        };
+        responses: {
+            /** @description The whole task as it is stored. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    ETag: components["headers"]["ETag"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Task"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["TaskOrNeighbourNotFound"];
+            406: components["responses"]["NotAcceptable"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["KeyInUse"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["Misdirected"];
+            422: components["responses"]["KeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["OtherError"];
+        };
+    };
     restoreTask: {
         parameters: {
             query?: never;
@@ -2312,6 +2442,7 @@ export interface defaults {
     updateTask: { query: never; body: never };
     deleteTask: { query: never; body: never };
     setTaskCompletion: { query: never; body: never };
+    moveTask: { query: never; body: never };
     restoreTask: { query: never; body: never };
     addTaskTag: { query: never; body: never };
     removeTaskTag: { query: never; body: never };

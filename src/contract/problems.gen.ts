@@ -92,6 +92,17 @@ export const problems = {
       "detail": "There is no task 01a19b7c-a680-7bde-9be2-8c463465bc89."
     }
   },
+  "neighbour_not_found": {
+    "status": 404,
+    "title": "Neighbour not found",
+    "meaning": "The task to move another one next to does not exist, has been deleted, or is the moved task itself. Nothing was changed.",
+    "action": "Read the list again, and move the task next to one that is in it.",
+    "retry": false,
+    "example": {
+      "summary": "The neighbour has been deleted",
+      "detail": "There is no other task 01a19b7c-b1c0-7d3a-8f52-3c1de3a0e1f4 to move this one next to."
+    }
+  },
   "method_not_allowed": {
     "status": 405,
     "title": "Method not allowed",

@@ -59,6 +59,10 @@ function sentence(error: ErrorObject): Pick<ValidationError, 'code' | 'detail'> 
       return { code: 'too_long', detail: `must have at most ${characters(params.limit)}, has ${lengthOf(data)}` }
     case 'minItems':
       return { code: 'too_short', detail: `must have at least ${params.limit} item, has ${(data as unknown[]).length}` }
+    case 'minProperties':
+      return { code: 'too_short', detail: `must have at least ${params.limit} field` }
+    case 'maxProperties':
+      return { code: 'too_long', detail: `must have at most ${params.limit} field` }
     case 'discriminator':
       return params.tagValue === undefined
         ? { code: 'required', detail: 'is required' }

@@ -175,13 +175,14 @@ export const restoreTask: Handler<'restoreTask'> = async ({ path, precondition }
   return isStillDeleted ? tooManyTasks(quota) : reply(path.id, written)
 }
 
-function reply(id: string, written: tasks.Written | undefined) {
+/** The response to a write of one task. */
+export function reply(id: string, written: tasks.Written | undefined) {
   if (written === undefined) return notFound(id)
   const { matched, tombstones: _, ...task } = written
   return matched ? ok(task) : hasChanged(task)
 }
 
-const notFound = (id: string) => new Problem('task_not_found', `There is no task ${id}.`)
+export const notFound = (id: string) => new Problem('task_not_found', `There is no task ${id}.`)
 const hasChanged = (current: Pick<Task, 'revision'>) =>
   new Problem('precondition_failed', 'The task is at another revision. Read it and decide again.', {
     headers: { ETag: etag(current) },
@@ -191,7 +192,7 @@ const tooManyTasks = (quota: number) =>
 
 const ok = (task: Task) => ({ status: 200, body: task, headers: { ETag: etag(task) } }) as const
 const etag = ({ revision }: Pick<Task, 'revision'>) => `"${revision}"`
-const keyOf = ({ user_id: userId, id }: { user_id: string; id: string }) => ({ userId, id })
+export const keyOf = ({ user_id: userId, id }: { user_id: string; id: string }) => ({ userId, id })
 const tasksPath = (userId: string) => `/api/${encodeURIComponent(userId)}/tasks`
 
 /** Tasks deleted before this time can no longer be restored, whether or not they are purged yet. */

@@ -2,9 +2,10 @@
  * Positions: keys that order tasks by hand, compared by code unit (`collate "C"`).
  *
  * A position is a fraction in base 62, without its "0.". So there is always room between two of them, and none ends in
- * 0: nothing would fit between "a" and "a0". The server's own positions start with a head of fixed width, which is made
- * of the time: tasks that are created or moved to the end count upwards from the centre, tasks that are moved to the
- * start count downwards. They end in random digits, so that concurrent requests do not choose the same position.
+ * 0: nothing would fit between "a" and "a0". Positions at the ends of a list start with a head: a letter and a time in
+ * milliseconds. Tasks that are created (`positionOf` in columns.ts) or moved to the end count upwards from V0…0, tasks
+ * that are moved to the start count downwards from U9…9. So the ends never grow. Positions that are made here end in
+ * random digits, so that concurrent requests do not choose the same one.
  */
 import { randomInt } from 'node:crypto'
 
@@ -15,20 +16,26 @@ export type Random = (limit: number) => number
 export const MAX_COMFORTABLE = 48
 
 /**
- * What to rewrite around a position that is too long: its whole run of neighbours longer than this. Then the bounds of
- * the run are short, and 10,000 new positions have at most 34 characters.
+ * Maximum number of positions to rewrite on each side of the one that is too long. With fewer than 50, moves that bisect
+ * a gap exceed 64 characters; with more than 100, they rewrite more than they save.
  */
-export const MAX_OF_BOUNDS = 24
+export const MAX_REWRITTEN = 100
+
+/**
+ * What to rewrite around a position that is too long: its run of neighbours longer than this. Positions of tasks that
+ * were never moved have 23 characters, and those between two of them mostly fit. The bounds of the run are then short,
+ * and the new positions have at most 37 characters.
+ */
+export const MAX_OF_BOUNDS = 28
 
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const BASE = 62n
 const VALUES = new Map([...DIGITS].map((digit, value) => [digit, BigInt(value)]))
 
-/** Digits of the head: milliseconds and, in the last two, what is told apart within one. */
-const HEAD = 10
-const MILLISECOND = BASE ** 2n
-const HEADS = BASE ** BigInt(HEAD)
-const CENTRE = HEADS / 2n
+/** Digits of the time in a head. */
+const TIME = 13
+/** Heads with V have the numbers from 0 to HEADS - 1, those with U from -HEADS to -1. */
+const HEADS = 10 ** TIME
 
 /** Random digits after a head: 35.7 bits. */
 const JITTER = 6
@@ -44,23 +51,17 @@ const STEPS = 256n
 const secure: Random = limit => randomInt(limit)
 
 /**
- * The position of a new task: at the end, without reading another task.
+ * @param last the greatest position, if there is one; decides only if it was written by a client or a faster clock
  * @param now in milliseconds
- * @param nth of the tasks created at once, from 0 to 3,843; keeps them in order
  */
-export function initialPosition(now: number, random = secure, nth = 0): string {
-  return withHead(CENTRE + BigInt(now) * MILLISECOND + BigInt(nth), random)
-}
-
-/** @param last the greatest position, if there is one; decides only if it was written by a client or a faster clock */
 export function positionAtEnd(last: string | null, now: number, random = secure): string {
-  const position = initialPosition(now, random)
+  const position = withHead(now, random)
   return last === null || position > last ? position : positionBetween(last, null, random)
 }
 
 /** @param first the least position, if there is one; decides as the last one does for the end */
 export function positionAtStart(first: string | null, now: number, random = secure): string {
-  const position = withHead(CENTRE - BigInt(now) * MILLISECOND, random)
+  const position = withHead(-1 - now, random)
   return first === null || position < first ? position : positionBetween(null, first, random)
 }
 
@@ -69,28 +70,35 @@ export function positionAtStart(first: string | null, now: number, random = secu
  * @throws RangeError if `before` is not less than `after`
  */
 export function positionBetween(before: string | null, after: string | null, random = secure): string {
-  if (before === null || after === null || before.length === after.length) return spread(1, before, after, random)[0]
+  const isAtEnd = before === null || after === null
+  const [lower, upper] = [before?.length ?? 0, after?.length ?? 0]
   // Do not bisect: the longer neighbour is usually the task moved here last, and the next one goes to its other side.
   // A small step leaves most of the gap for that. Moves that do bisect reach long positions; those are bisected.
-  if (Math.max(before.length, after.length) > MAX_COMFORTABLE) return spread(1, before, after, random)[0]
-  const { first, size, length } = findGap(before, after, STEPS * CHOICES)
+  const isStep = lower !== upper && Math.max(lower, upper) <= MAX_COMFORTABLE
+  if (!isStep || (isAtEnd && findHeads(1, before, after) !== undefined)) return spread(1, before, after, random)[0]
+  const { first, size, length } = findGap(before ?? '', after, STEPS * CHOICES)
   const step = within(size / STEPS, random)
-  return write(before.length > after.length ? first + step : first + size - 1n - step, length)
+  return write(lower > upper ? first + step : first + size - 1n - step, length)
 }
 
 /**
- * Short positions, in the same order, for a run of neighbours.
- * @param positions those of the run, at least one
- * @param lower the position before the run, or null if the run begins the list
- * @param upper the position after the run, or null if the run ends the list
+ * Short positions, in the same order, for the run of long ones around a place.
+ * @param window positions around the place, in order; null before the first and after the last of the list. The
+ * outermost two are not rewritten, but bound the run.
+ * @returns undefined if the bounds leave no room because a client has written the same long position many times
  */
 export function rewritten(
-  positions: readonly string[],
-  lower: string | null,
-  upper: string | null,
+  window: readonly (string | null)[],
+  place: number,
   random = secure,
-): string[] {
-  return spread(positions.length, lower, upper, random)
+): { from: number; positions: string[] } | undefined {
+  const isLong = (nth: number) => (window[nth]?.length ?? 0) > MAX_OF_BOUNDS
+  let [from, to] = [place, place + 1]
+  while (from > 1 && isLong(from - 1)) from--
+  while (to < window.length - 1 && isLong(to)) to++
+  const [lower, upper] = [window[from - 1] ?? null, window[to] ?? null]
+  if (lower !== null && upper !== null && lower >= upper) return undefined
+  return { from, positions: spread(to - from, lower, upper, random) }
 }
 
 function spread(count: 1, lower: string | null, upper: string | null, random: Random): [string]
@@ -98,8 +106,8 @@ function spread(count: number, lower: string | null, upper: string | null, rando
 function spread(count: number, lower: string | null, upper: string | null, random: Random): string[] {
   const each = (position: (nth: bigint) => string) => Array.from({ length: count }, (_, nth) => position(BigInt(nth)))
   if (lower === null || upper === null) {
-    const firstHead = findHeads(BigInt(count), lower, upper)
-    if (firstHead !== undefined) return each(nth => withHead(firstHead + nth, random))
+    const firstHead = findHeads(count, lower, upper)
+    if (firstHead !== undefined) return each(nth => withHead(firstHead + Number(nth), random))
   }
   const { first, size, length } = findGap(lower ?? '', upper, 2n * CHOICES * BigInt(count))
   const share = size / BigInt(count)
@@ -108,13 +116,9 @@ function spread(count: number, lower: string | null, upper: string | null, rando
 }
 
 /** The first of `count` heads beyond the neighbour, unless that is at the very end of what heads can count. */
-function findHeads(count: bigint, lower: string | null, upper: string | null): bigint | undefined {
-  if (upper !== null) {
-    const first = headOf(upper) - count
-    return first > 0n ? first : undefined
-  }
-  const first = lower === null ? CENTRE : headOf(lower) + 1n
-  return first + count <= HEADS ? first : undefined
+function findHeads(count: number, lower: string | null, upper: string | null): number | undefined {
+  const first = upper !== null ? headOf(upper) - count : lower !== null ? headOf(lower) + 1 : 0
+  return first >= -HEADS && first + count <= HEADS ? first : undefined
 }
 
 /** The shortest length at which at least `needed` positions are between two others: the first one, and how many. */
@@ -133,14 +137,19 @@ function findGap(lower: string, upper: string | null, needed: bigint) {
 /** A random one of `size` numbers; it has `BITS` random bits if `size` has as many. */
 const within = (size: bigint, random: Random) => (size * BigInt(random(Number(CHOICES)))) >> BITS
 
-const withHead = (head: bigint, random: Random) =>
-  write(head * BigInt(JITTERS) + BigInt(1 + random(JITTERS - 1)), HEAD + JITTER)
+function withHead(head: number, random: Random): string {
+  const time = `${head < 0 ? head + HEADS : head}`.padStart(TIME, '0')
+  return `${head < 0 ? 'U' : 'V'}${time}${write(BigInt(1 + random(JITTERS - 1)), JITTER)}`
+}
 
-/** The first digits of a position, as a number. */
-function headOf(position: string): bigint {
-  let head = 0n
-  for (let nth = 1; nth <= HEAD; nth++) head = head * BASE + digitOf(position, nth)
-  return head
+/** The number of a position's head, or of the nearest head if a client wrote something else. */
+function headOf(position: string): number {
+  if (position < 'U') return -HEADS
+  if (position >= 'W') return HEADS - 1
+  const time = position.slice(1, 1 + TIME).padEnd(TIME, '0')
+  // Letters come after all digits.
+  const head = Number(time.replace(/[^0-9].*/, '').padEnd(TIME, '9'))
+  return position < 'V' ? head - HEADS : head
 }
 
 /** @param nth counted from 1; a position goes on with zeros */

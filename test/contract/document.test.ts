@@ -95,10 +95,13 @@ t.test('links lead from a page to the next, and from a task or a tag to what can
   t.same(linksOf('listTags', '200'), ['listTags', 'renameTag', 'deleteTag'])
   const task = [
     ...['getTask', 'replaceTask', 'updateTask', 'setTaskCompletion'],
-    ...['addTaskTag', 'removeTaskTag', 'deleteTask'],
+    ...['addTaskTag', 'removeTaskTag', 'moveTask', 'deleteTask'],
   ]
   t.same(linksOf('createTask', '201'), [...task, 'restoreTask'])
-  const writes = ['replaceTask', 'updateTask', 'setTaskCompletion', 'addTaskTag', 'removeTaskTag', 'restoreTask']
+  const writes = [
+    ...['replaceTask', 'updateTask', 'setTaskCompletion'],
+    ...['addTaskTag', 'removeTaskTag', 'moveTask', 'restoreTask'],
+  ]
   for (const id of ['getTask', ...writes]) {
     t.same(linksOf(id, '200'), task, id)
   }

@@ -7,7 +7,7 @@ import { onCitus, onPostgres, ownDatabase, randomUser, silent, startService } fr
 import { collectStatements } from '../../scripts/support/statements.ts'
 import { openDatabase } from '../../src/database/open.ts'
 import type { Tables } from '../../src/database/tables.ts'
-import { type Owner, TAG, TAGGED, type Use, usesOfStatements } from '../support/uses.ts'
+import { type Owner, ownPosition, TAG, TAGGED, type Use, usesOfStatements } from '../support/uses.ts'
 
 if (onCitus) {
   t.plan(0, 'a worker plans statements as one PostgreSQL does, but its plans do not reach the coordinator')
@@ -58,7 +58,16 @@ async function load(db: Kysely<Tables>): Promise<Owner> {
   }
   const chosen = db.selectFrom('idempotency_key').select('key').where('user_id', '=', user)
   const keysOfUser = (await chosen.limit(50).execute()).map(({ key }) => key)
-  return { user, count, live: await ids('is'), deleted: await ids('is not'), keysOfUser }
+  const live = await ids('is')
+  for (const id of live.slice(0, 20)) {
+    await db
+      .updateTable('task')
+      .set({ position: ownPosition(id) })
+      .where('user_id', '=', user)
+      .where('id', '=', id)
+      .execute()
+  }
+  return { user, count, live, deleted: await ids('is not'), keysOfUser }
 }
 
 /** A row that is read costs its block and some of an index, a row that is written costs those of each index. */

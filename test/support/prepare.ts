@@ -8,6 +8,10 @@ const preparations: Partial<Record<OperationId, (user: User, id: string) => Prom
   removeTaskTag: (user, id) => user.addTaskTag(id, 'errands'),
   renameTag: (user, id) => user.addTaskTag(id, 'errands'),
   deleteTag: (user, id) => user.addTaskTag(id, 'errands'),
+  async moveTask(user, id) {
+    await user.createTask({ title: 'A later task' })
+    await user.updateTask(id, { title: 'A task to move' })
+  },
   restoreTask: (user, id) => user.deleteTask(id),
 }
 

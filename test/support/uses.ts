@@ -15,6 +15,7 @@ import * as bulk from '../../src/tasks/bulk-queries.ts'
 import { columnsOfNew } from '../../src/tasks/fields.ts'
 import type { Filters } from '../../src/tasks/filters.ts'
 import { list } from '../../src/tasks/list-queries.ts'
+import * as positions from '../../src/tasks/position-queries.ts'
 import * as tasks from '../../src/tasks/queries.ts'
 import { type Sort, TRASH_ORDER } from '../../src/tasks/sorts.ts'
 import * as users from '../../src/users/queries.ts'
@@ -43,6 +44,9 @@ export interface Owner {
   deleted: string[]
   keysOfUser: string[]
 }
+
+/** The position of some live tasks, which follows from the id. */
+export const ownPosition = (id: string) => `${id.replaceAll('-', '')}V`
 
 /** Every statement, by what it is used for. */
 export function usesOfStatements({ user, count, live, deleted, keysOfUser }: Owner): {
@@ -93,6 +97,15 @@ export function usesOfStatements({ user, count, live, deleted, keysOfUser }: Own
     { undated: true },
     rare,
   ]
+  const place = { userId: user, position: `V${`${Date.now() - 40_000_000}`.padStart(13, '0')}`, limit: page.limit }
+  const [neighbour, toMove] = [live[1] as string, { userId: user, id, limit: 1 } as const]
+  const some = live.slice(0, 20)
+  const newPositions = {
+    userId: user,
+    ids: some,
+    from: some.map(ownPosition),
+    to: some.map(id => `${ownPosition(id)}V`),
+  }
   const lists = [...sorts(), TRASH_ORDER as Sort].flatMap(sort =>
     filters.flatMap(filters =>
       [undefined, ...(middles[sort.split('.')[0] as string] as string[])].map(key => {
@@ -109,6 +122,11 @@ export function usesOfStatements({ user, count, live, deleted, keysOfUser }: Own
       findTaken: [1, db => tasks.findTaken(db, { ...gone, deletedSince: long })],
       snapshot: [page.limit, db => changes.list(db, { ...page, position: 0, since: null })],
       changes: [page.limit, db => changes.list(db, { ...page, position: count.live, since: count.live })],
+      'surroundings of a task': [3, db => positions.findSurroundings(db, { ...toMove, neighbour, end: null })],
+      'surroundings of the start': [3, db => positions.findSurroundings(db, { ...toMove, neighbour: null, end: '' })],
+      'surroundings of the end': [3, db => positions.findSurroundings(db, { ...toMove, neighbour: null, end: '~' })],
+      listBefore: [page.limit, db => positions.listBefore(db, place)],
+      listFrom: [page.limit, db => positions.listFrom(db, place)],
       lock: [20, db => bulk.lock(db, { userId: user, ids: live.slice(0, 20) })],
       'lock tombstones': [20, db => bulk.lock(db, { userId: user, ids: deleted.slice(0, 20) })],
       listTags: [1, db => tags.list(db, { userId: user, after: '', limit: 51 }), searched],
@@ -127,6 +145,7 @@ export function usesOfStatements({ user, count, live, deleted, keysOfUser }: Own
       insertCounted: [1, db => tasks.insertCounted(db, { ...newTask(), revision: 1 })],
       uncount: [1, db => tasks.uncount(db, target)],
       update: [1, db => tasks.update(db, { ...target, patch: '{"title":"T"}', mergedWith: null, now })],
+      reposition: [20, db => positions.reposition(db, newPositions)],
       complete: [1, db => tasks.complete(db, { ...target, completed: null, now })],
       addTag: [1, db => tasks.addTag(db, { ...target, tag: 'new', most: 50, now })],
       removeTag: [1, db => tasks.removeTag(db, { ...target, tag: TAG, now })],
