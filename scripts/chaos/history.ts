@@ -34,8 +34,9 @@ export function createHistory(): History {
     findings,
     count,
     // A revision belongs to a single write of the user, so it always comes with the same task in the same state.
-    see(status, { id, title, description, completed, revision }) {
-      const content = { title, description, completed }
+    see(status, { id, title, description, completed, due, priority, tags, position, revision }) {
+      const parts = due && { date: due.date, time: due.time, time_zone: due.time_zone }
+      const content = { title, description, completed, due: parts, priority, tags, position }
       const seen = `${id} ${JSON.stringify(content)}`
       const before = revisions.get(revision)
       if (before !== undefined && before !== seen)

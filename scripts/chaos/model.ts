@@ -1,4 +1,5 @@
 /** The specification that histories are checked against: the states of one task, and what each operation does to it. */
+import { isDeepStrictEqual } from 'node:util'
 
 export interface State {
   /** The current content, or that before deletion; null if the task was never created. */
@@ -12,6 +13,11 @@ export interface Content {
   title: string
   description: string | null
   completed: boolean
+  due: { date: string; time: string | null; time_zone: string | null } | null
+  priority: string
+  tags: string[]
+  /** Undefined if unknown: the server has chosen it, and the response was lost. */
+  position?: string | undefined
 }
 
 export type Call = (
@@ -19,6 +25,11 @@ export type Call = (
   | { kind: 'read' }
   | { kind: 'replace'; content: Content }
   | { kind: 'retitle'; title: string }
+  | { kind: 'prioritise'; priority: string }
+  | { kind: 'postpone'; date: string }
+  | { kind: 'retime'; time: string }
+  | { kind: 'tag' | 'untag'; tag: string }
+  | { kind: 'move'; to: 'start' | 'end' }
   | { kind: 'toggle' }
   | { kind: 'complete'; completed: boolean }
   | { kind: 'delete' }
@@ -31,7 +42,7 @@ export type Call = (
 /** What was returned: a task, or a status without one; undefined if unknown. */
 export type Outcome =
   | { status: 200 | 201; content: Content; revision?: number }
-  | { status: 204 | 404 | 409 | 412 }
+  | { status: 204 | 404 | 409 | 412 | 422 }
   | undefined
 
 export const nothing: State = { content: null, deleted: false }
@@ -50,17 +61,31 @@ export function apply(state: State, call: Call, outcome: Outcome): State | undef
   if (call.only !== undefined && state.revision !== undefined && call.only !== state.revision) return unchanged(412)
   // The task's revision is unknown; evidently it is another one.
   if (outcome?.status === 412) return call.only !== undefined && state.revision === undefined ? state : undefined
+  const changed = (part: Partial<Content>) => change(state, { content: { ...content, ...part }, deleted }, outcome, 200)
   switch (call.kind) {
     case 'read':
       return change(state, state, outcome, 200)
     case 'replace':
-      return change(state, { content: call.content, deleted }, outcome, 200)
+      return changed(call.content)
     case 'retitle':
-      return change(state, { content: { ...content, title: call.title }, deleted }, outcome, 200)
+      return changed({ title: call.title })
+    case 'prioritise':
+      return changed({ priority: call.priority })
+    case 'postpone':
+      return changed({ due: { ...(content.due ?? { time: null, time_zone: null }), date: call.date } })
+    case 'retime':
+      // A time needs a date.
+      return content.due === null ? unchanged(422) : changed({ due: { ...content.due, time: call.time } })
+    case 'tag':
+      return changed({ tags: [...new Set([...content.tags, call.tag])].sort() })
+    case 'untag':
+      return changed({ tags: content.tags.filter(tag => tag !== call.tag) })
+    case 'move':
+      return changed({ position: outcome !== undefined && 'content' in outcome ? outcome.content.position : undefined })
     case 'toggle':
-      return change(state, { content: { ...content, completed: !content.completed }, deleted }, outcome, 200)
+      return changed({ completed: !content.completed })
     case 'complete':
-      return change(state, { content: { ...content, completed: call.completed }, deleted }, outcome, 200)
+      return changed({ completed: call.completed })
     case 'delete':
       return outcome === undefined || outcome.status === 204 ? { content, deleted: true } : undefined
     case 'restore':
@@ -78,8 +103,11 @@ function change(before: State, after: State, outcome: Outcome, status: 200 | 201
   if (before.revision !== undefined && revision !== undefined) {
     if (isSame ? revision !== before.revision : revision <= before.revision) return undefined
   }
-  return { content, deleted, revision: revision ?? (isSame ? before.revision : undefined) }
+  // With the position that the server has chosen.
+  return { content: outcome.content, deleted, revision: revision ?? (isSame ? before.revision : undefined) }
 }
 
-const same = (a: Content | null, b: Content | null) =>
-  a?.title === b?.title && a?.description === b?.description && a?.completed === b?.completed
+function same(one: Content | null, other: Content | null): boolean {
+  const [{ position, ...a } = {}, { position: second, ...b } = {}] = [one ?? undefined, other ?? undefined]
+  return isDeepStrictEqual(a, b) && (position === undefined || second === undefined || position === second)
+}

@@ -17,11 +17,26 @@ const KINDS = [
   'retitle',
   'toggle',
   'toggle',
+  'prioritise',
+  'postpone',
+  'retime',
+  'tag',
+  'tag',
+  'untag',
+  'move',
   'list',
   'delete',
   'restore',
   'batch',
 ] as const
+
+const PRIORITIES = ['none', 'low', 'medium', 'high', 'urgent']
+/** In the order in which the service returns them. */
+const TAGS = ['errands', 'home', 'work']
+const randomDay = (random: Random) => `2026-12-${10 + random.below(20)}`
+
+type Refusal = 204 | 404 | 409 | 412 | 422
+const isRefusal = (status: number): status is Refusal => [204, 404, 409, 412, 422].includes(status)
 
 /** Attempts at each final read, a second or two apart. */
 const LAST_ATTEMPTS = 10
@@ -65,6 +80,9 @@ export function createWorkload(
     title: `title ${titles++}`,
     description: random.pick([null, 'described']),
     completed: random.pick([true, false]),
+    due: random.pick([null, { date: randomDay(random), time: '09:00', time_zone: 'Europe/Berlin' }]),
+    priority: random.pick(PRIORITIES),
+    tags: TAGS.filter(() => random.below(2) === 0),
   })
 
   function toOutcome(id: string, what: string, answer: Answer | undefined): Outcome {
@@ -74,7 +92,7 @@ export function createWorkload(
       revisions.set(id, body.revision)
       return history.see(status, body)
     }
-    if (status === 204 || status === 404 || status === 409 || status === 412) return { status }
+    if (isRefusal(status)) return { status }
     findings.push(`${what} returned ${status}: ${JSON.stringify(body)}`)
     return undefined
   }
@@ -91,6 +109,18 @@ export function createWorkload(
         return { method: 'PUT', path, body: call.content, headers }
       case 'retitle':
         return { method: 'PATCH', path, body: { title: call.title }, headers }
+      case 'prioritise':
+        return { method: 'PATCH', path, body: { priority: call.priority }, headers }
+      case 'postpone':
+        return { method: 'PATCH', path, body: { due: { date: call.date } }, headers }
+      case 'retime':
+        return { method: 'PATCH', path, body: { due: { time: call.time } }, headers }
+      case 'tag':
+        return { method: 'PUT', path: `${path}/tags/${call.tag}`, headers }
+      case 'untag':
+        return { method: 'DELETE', path: `${path}/tags/${call.tag}`, headers }
+      case 'move':
+        return { method: 'POST', path: `${path}/move`, body: { to: call.to }, headers }
       case 'toggle':
         return { method: 'PATCH', path: `${path}/complete`, headers }
       case 'complete':
@@ -204,7 +234,23 @@ export function createWorkload(
 
   function toCall(random: Random, kind: Exclude<Call['kind'], 'create' | 'complete'>): Call {
     if (kind === 'replace') return { kind, content: newContent(random) }
-    return kind === 'retitle' ? { kind, title: newContent(random).title } : { kind }
+    switch (kind) {
+      case 'retitle':
+        return { kind, title: newContent(random).title }
+      case 'prioritise':
+        return { kind, priority: random.pick(PRIORITIES) }
+      case 'postpone':
+        return { kind, date: randomDay(random) }
+      case 'retime':
+        return { kind, time: random.pick(['08:30', '17:00']) }
+      case 'tag':
+      case 'untag':
+        return { kind, tag: random.pick(TAGS) }
+      case 'move':
+        return { kind, to: random.pick(['start', 'end']) }
+      default:
+        return { kind }
+    }
   }
 
   return {

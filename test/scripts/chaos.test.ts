@@ -6,7 +6,14 @@ import { findContradiction, type Operation } from '../../scripts/chaos/checker.t
 import type { Call, Content, Outcome } from '../../scripts/chaos/model.ts'
 import { createSend, type Request } from '../../scripts/chaos/send.ts'
 
-const content = (title: string): Content => ({ title, description: null, completed: false })
+const content = (title: string): Content => ({
+  title,
+  description: null,
+  completed: false,
+  due: null,
+  priority: 'none',
+  tags: [],
+})
 /** In place of an outcome: the response was lost. */
 const unknown = 'unknown'
 const operation = (start: number, end: number, call: Call, answer: Outcome | typeof unknown): Operation => ({
