@@ -4,7 +4,7 @@ import type { Cluster } from '../support/cluster.ts'
 import { execute } from '../support/database.ts'
 import type { FaultProxy } from '../support/fault-proxy.ts'
 import type { ServiceProcess } from '../support/process.ts'
-import type { Random } from './random.ts'
+import type { Random } from '../support/random.ts'
 
 export interface Targets {
   cluster: Cluster

@@ -1,9 +1,9 @@
 /** Workers that create, read, change, delete, restore and list tasks, singly and in batches, and record outcomes. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Random } from '../support/random.ts'
 import type { History, Stored } from './history.ts'
 import type { Call, Content, Outcome } from './model.ts'
-import type { Random } from './random.ts'
 import { backOff, type Requests } from './requests.ts'
 import type { Answer, Request } from './send.ts'
 

@@ -1,6 +1,5 @@
 /** The types of the tables, which `migrations/` create. */
 import type { Generated, JSONColumnType } from 'kysely'
-import type { Moment } from '../tasks/dates.ts'
 
 /** Timestamps and bigints leave the driver in the contract's form: RFC 3339 text and numbers. */
 export interface Tables {
@@ -9,6 +8,14 @@ export interface Tables {
   idempotency_key: IdempotencyKeyTable
   job: JobTable
   heartbeat: HeartbeatTable
+}
+
+/** A date as the contract has it. */
+interface DateParts {
+  date: string
+  time: string | null
+  time_zone: string | null
+  at: string | null
 }
 
 export interface TaskTable {
@@ -22,8 +29,8 @@ export interface TaskTable {
   updated_at: string
   /** The user's clock at the row's last write. */
   revision: number
-  due: JSONColumnType<Moment> | null
-  start: JSONColumnType<Moment> | null
+  due: JSONColumnType<DateParts> | null
+  start: JSONColumnType<DateParts> | null
   /** 0 is none, 4 is urgent. */
   priority: Generated<number>
   tags: Generated<string[]>
