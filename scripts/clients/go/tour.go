@@ -3,15 +3,18 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"example.com/tour/tasks"
 	"github.com/google/uuid"
 	"github.com/oapi-codegen/nullable"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 var (
@@ -41,11 +44,12 @@ func main() {
 	batch(client, created[1])
 	changes, _ := changesSince(client, &token)
 	equal("one, Once, From a batch, two", strings.Join(titlesOf(changes), ", "))
+	dates(client)
 	problems(client)
 
 	// A later version of the service.
 	future := connect(os.Getenv("FUTURE_URL"))
-	equal(len(titles)+2, len(allTasks(future)))
+	equal(len(titles)+3, len(allTasks(future)))
 	later := must(future.GetTaskWithResponse(ctx, user, absent, nil))
 	equal("added_later", later.ApplicationproblemJSON404.Code)
 	rejected := must(future.CreateTaskWithResponse(ctx, user, nil, tasks.TaskCreate{Title: ""}))
@@ -56,7 +60,7 @@ func main() {
 	}
 	equal("added_later added_later, body too_short", strings.Join(rules, ", "))
 	ahead, _ := changesSince(future, nil)
-	equal(len(titles)+2, len(titlesOf(ahead)))
+	equal(len(titles)+3, len(titlesOf(ahead)))
 	equal(true, slices.ContainsFunc(ahead, func(change tasks.Change) bool {
 		return change.Kind == "added_later"
 	}))
@@ -98,6 +102,48 @@ func batch(client *tasks.ClientWithResponses, task tasks.Task) {
 	results := must(client.BatchTasksWithResponse(ctx, user, nil, body)).JSON200.Items
 	equal("From a batch", results[0].Task.MustGet().Title)
 	equal(true, results[1].Task.MustGet().Completed)
+}
+
+// A date comes back as it was sent, and a patch of one part keeps the others.
+func dates(client *tasks.ClientWithResponses) {
+	due := tasks.TaskDateInput{
+		Date:     dayOf("2027-03-28"),
+		Time:     nullable.NewNullableWithValue("02:30"),
+		TimeZone: nullable.NewNullableWithValue("Europe/Berlin"),
+	}
+	high := tasks.TaskPriorityHigh
+	tags := []string{"errands", "home"}
+	id := must(client.CreateTaskWithResponse(ctx, user, nil, tasks.TaskCreate{
+		Title:    "Dated",
+		Due:      nullable.NewNullableWithValue(due),
+		Start:    nullable.NewNullableWithValue(tasks.TaskDateInput{Date: dayOf("2027-03-01")}),
+		Priority: &high,
+		Tags:     &tags,
+	})).JSON201.Id
+	read := must(client.GetTaskWithResponse(ctx, user, id, nil)).JSON200
+	equal(`{"at":"2027-03-28T01:30:00Z","date":"2027-03-28","time":"02:30","time_zone":"Europe/Berlin"}`, jsonOf(read.Due))
+	equal(`{"at":null,"date":"2027-03-01","time":null,"time_zone":null}`, jsonOf(read.Start))
+	next := dayOf("2027-03-29")
+	change := tasks.TaskUpdate{Due: nullable.NewNullableWithValue(tasks.TaskDatePatch{Date: &next})}
+	moved := must(client.UpdateTaskWithResponse(ctx, user, id, nil, change)).JSON200
+	equal(`{"at":"2027-03-29T00:30:00Z","date":"2027-03-29","time":"02:30","time_zone":"Europe/Berlin"}`, jsonOf(moved.Due))
+	clear := tasks.TaskUpdate{Due: nullable.NewNullNullable[tasks.TaskDatePatch]()}
+	undated := must(client.UpdateTaskWithResponse(ctx, user, id, nil, clear)).JSON200
+	equal(true, undated.Due.IsNull())
+	equal(jsonOf(read.Start), jsonOf(undated.Start))
+	important := []tasks.TaskPriority{tasks.TaskPriorityHigh, tasks.TaskPriorityUrgent}
+	params := &tasks.ListTasksParams{Tag: &tags, Priority: &important}
+	found := must(client.ListTasksWithResponse(ctx, user, params)).JSON200.Data
+	equal(1, len(found))
+	equal(id, found[0].Id)
+}
+
+func dayOf(text string) openapi_types.Date {
+	return openapi_types.Date{Time: must(time.Parse(time.DateOnly, text))}
+}
+
+func jsonOf(date nullable.Nullable[tasks.TaskDate]) string {
+	return string(must(json.Marshal(date)))
 }
 
 func problems(client *tasks.ClientWithResponses) {

@@ -1,8 +1,10 @@
 /** A tour of the service with the client that openapi-generator generates for java.net.http. */
 import com.fasterxml.jackson.core.JsonProcessingException;
+import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import java.util.UUID;
 import org.openapitools.client.ApiClient;
 import org.openapitools.client.ApiException;
@@ -17,7 +19,11 @@ import org.openapitools.client.model.TaskBatchComplete;
 import org.openapitools.client.model.TaskBatchCreate;
 import org.openapitools.client.model.TaskBatchItem;
 import org.openapitools.client.model.TaskCreate;
+import org.openapitools.client.model.TaskDate;
+import org.openapitools.client.model.TaskDateInput;
+import org.openapitools.client.model.TaskDatePatch;
 import org.openapitools.client.model.TaskPage;
+import org.openapitools.client.model.TaskPriority;
 import org.openapitools.client.model.TaskUpdate;
 
 class Tour {
@@ -37,7 +43,9 @@ class Tour {
     List<Task> tasks = new ArrayList<>();
     String cursor = null;
     do {
-      TaskPage page = api.listTasks(USER, null, null, null, 2, cursor);
+      TaskPage page =
+          api.listTasks(
+              USER, null, null, null, null, null, null, null, null, null, null, null, 2, cursor);
       tasks.addAll(page.getData());
       cursor = page.getNextCursor();
     } while (cursor != null);
@@ -70,6 +78,11 @@ class Tour {
       return ApiClient.createDefaultObjectMapper().readValue(error.getResponseBody(), Problem.class);
     }
     throw new AssertionError("The request succeeded instead of failing with " + status);
+  }
+
+  /** What a date says, as text; at the end the instant. */
+  static String textOf(TaskDate date) {
+    return date.getDate() + " " + date.getTime() + " " + date.getTimeZone() + " " + date.getAt();
   }
 
   static void equal(Object actual, Object expected) {
@@ -132,6 +145,36 @@ class Tour {
             .toList(),
         List.of("task one", "task Once", "task From a batch", "task two"));
 
+    // A date comes back as it was sent, and a patch of one part keeps the others.
+    TaskDateInput due =
+        new TaskDateInput()
+            .date(LocalDate.parse("2027-03-28"))
+            .time("02:30")
+            .timeZone("Europe/Berlin");
+    TaskCreate dated =
+        new TaskCreate()
+            .title("Dated")
+            .due(due)
+            .start(new TaskDateInput().date(LocalDate.parse("2027-03-01")))
+            .priority(TaskPriority.HIGH)
+            .tags(Set.of("errands", "home"));
+    UUID id = tasks.createTask(USER, dated, null).getId();
+    Task read = tasks.getTask(USER, id, null, null);
+    equal(textOf(read.getDue()), "2027-03-28 02:30 Europe/Berlin 2027-03-28T01:30Z");
+    equal(textOf(read.getStart()), "2027-03-01 null null null");
+    TaskDatePatch nextDay = new TaskDatePatch().date(LocalDate.parse("2027-03-29"));
+    Task moved = tasks.updateTask(USER, id, new TaskUpdate().due(nextDay), null, null, null);
+    equal(textOf(moved.getDue()), "2027-03-29 02:30 Europe/Berlin 2027-03-29T00:30Z");
+    Task undated = tasks.updateTask(USER, id, new TaskUpdate().due(null), null, null, null);
+    equal(undated.getDue(), null);
+    equal(textOf(undated.getStart()), "2027-03-01 null null null");
+    Set<TaskPriority> important = Set.of(TaskPriority.HIGH, TaskPriority.URGENT);
+    Set<String> tags = Set.of("errands", "home");
+    TaskPage found =
+        tasks.listTasks(
+            USER, null, null, null, null, null, null, null, important, tags, null, null, 2, null);
+    equal(found.getData().stream().map(Task::getTitle).toList(), List.of("Dated"));
+
     Problem unknown = problemOf(404, () -> tasks.getTask(USER, MISSING, null, null));
     equal(unknown.getCode(), "task_not_found");
     Problem invalid = problemOf(400, () -> tasks.createTask(USER, new TaskCreate().title(""), null));
@@ -143,7 +186,7 @@ class Tour {
 
     // A later version of the service.
     ApiClient future = clientOf(System.getenv("FUTURE_URL"));
-    equal(allTasks(new TasksApi(future)).size(), titles.size() + 2);
+    equal(allTasks(new TasksApi(future)).size(), titles.size() + 3);
     Problem later = problemOf(404, () -> new TasksApi(future).getTask(USER, MISSING, null, null));
     equal(later.getCode(), "added_later");
     Problem rejected =
@@ -153,7 +196,7 @@ class Tour {
         List.of("added_later added_later", "body too_short"));
     List<String> kinds =
         changesSince(new ChangesApi(future), null).changes().stream().map(Change::getKind).toList();
-    equal(kinds.stream().filter("task"::equals).count(), titles.size() + 2L);
+    equal(kinds.stream().filter("task"::equals).count(), titles.size() + 3L);
     equal(kinds.contains("added_later"), true);
   }
 }

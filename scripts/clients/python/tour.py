@@ -1,6 +1,7 @@
 """A tour of the service with the client that openapi-python-client generates."""
 
 import os
+from datetime import UTC, date, datetime
 from typing import TypeVar
 from uuid import UUID, uuid4
 
@@ -17,7 +18,11 @@ from tasks.models import (
     Problem,
     Task,
     TaskCreate,
+    TaskDateInputType0,
+    TaskDatePatchType0,
+    TaskDateType0,
     TaskPage,
+    TaskPriority,
     TaskUpdate,
 )
 from tasks.types import UNSET, Unset
@@ -104,6 +109,25 @@ changes, _ = changes_since(client, token)
 seen = [(change.kind, change.task.title) for change in changes if change.task]
 equal(seen, [("task", "one"), ("task", "Once"), ("task", "From a batch"), ("task", "two")])
 
+# A date comes back as it was sent, and a patch of one part keeps the others.
+due = TaskDateInputType0(date=date(2027, 3, 28), time="02:30", time_zone="Europe/Berlin")
+start = TaskDateInputType0(date=date(2027, 3, 1))
+dated = TaskCreate(title="Dated", due=due, start=start, priority=TaskPriority.HIGH, tags=["errands", "home"])
+created_dated = expect(Task, create_task.sync(user, client=client, body=dated))
+read = expect(Task, get_task.sync(user, created_dated.id, client=client))
+equal({**expect(TaskDateType0, read.due).to_dict(), "at": None}, {**due.to_dict(), "at": None})
+equal(expect(TaskDateType0, read.due).at, datetime(2027, 3, 28, 1, 30, tzinfo=UTC))
+day = {"date": "2027-03-01", "time": None, "time_zone": None, "at": None}
+equal(expect(TaskDateType0, read.start).to_dict(), day)
+next_day = TaskUpdate(due=TaskDatePatchType0(date=date(2027, 3, 29)))
+moved = expect(TaskDateType0, expect(Task, update_task.sync(user, read.id, client=client, body=next_day)).due)
+equal((moved.date, moved.time, moved.time_zone), (date(2027, 3, 29), "02:30", "Europe/Berlin"))
+undated = expect(Task, update_task.sync(user, read.id, client=client, body=TaskUpdate(due=None)))
+equal((undated.due, expect(TaskDateType0, undated.start).to_dict()), (None, day))
+important = [TaskPriority.HIGH, TaskPriority.URGENT]
+found = expect(TaskPage, list_tasks.sync(user, client=client, tag=["errands", "home"], priority=important))
+equal([task.title for task in found.data], ["Dated"])
+
 unknown = get_task.sync_detailed(user, missing, client=client)
 equal((unknown.status_code, expect(Problem, unknown.parsed).code), (404, "task_not_found"))
 invalid = create_task.sync_detailed(user, client=client, body=TaskCreate(title=""))
@@ -113,7 +137,7 @@ equal([(error.in_, error.pointer, error.code) for error in errors], [("body", "/
 
 # A later version of the service.
 future = AuthenticatedClient(base_url=os.environ["FUTURE_URL"], token=os.environ["TASKS_TOKEN"])
-equal(sum("added_later" in task for task in all_tasks(future)), len(titles) + 2)
+equal(sum("added_later" in task for task in all_tasks(future)), len(titles) + 3)
 later = get_task.sync_detailed(user, missing, client=future)
 equal((later.status_code, expect(Problem, later.parsed).code), (404, "added_later"))
 rejected = create_task.sync_detailed(user, client=future, body=TaskCreate(title=""))
@@ -121,5 +145,5 @@ equal(rejected.status_code, 400)
 rules = [(error.in_, error.code, "added_later" in error) for error in expect(Problem, rejected.parsed).errors or []]
 equal(rules, [("added_later", "added_later", True), ("body", "too_short", True)])
 ahead, _ = changes_since(future, UNSET)
-equal(sum(isinstance(change.task, Task) for change in ahead if change.kind == "task"), len(titles) + 2)
+equal(sum(isinstance(change.task, Task) for change in ahead if change.kind == "task"), len(titles) + 3)
 equal(any(change.kind == "added_later" for change in ahead), True)

@@ -6,7 +6,8 @@ use tasks::apis::changes_api::list_changes;
 use tasks::apis::configuration::Configuration;
 use tasks::apis::tasks_api::{batch_tasks, create_task, get_task, list_tasks, update_task};
 use tasks::models::{
-    Change, Problem, Task, TaskBatch, TaskBatchComplete, TaskBatchCreate, TaskBatchItem, TaskCreate, TaskUpdate,
+    Change, Problem, Task, TaskBatch, TaskBatchComplete, TaskBatchCreate, TaskBatchItem, TaskCreate, TaskDate,
+    TaskDateInput, TaskDatePatch, TaskPriority, TaskUpdate,
 };
 use uuid::Uuid;
 
@@ -25,7 +26,10 @@ async fn all_tasks(client: &Configuration, user: &str) -> Result<Vec<Task>, Box<
     let mut tasks = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
-        let page = list_tasks(client, user, None, None, None, Some(2), cursor.as_deref()).await?;
+        let page = list_tasks(
+            client, user, None, None, None, None, None, None, None, None, None, None, None, Some(2), cursor.as_deref(),
+        )
+        .await?;
         tasks.extend(page.data);
         cursor = page.next_cursor;
         if cursor.is_none() {
@@ -64,6 +68,50 @@ fn problem_of<T, E>(status: u16, result: Result<T, ApiError<E>>) -> Result<Probl
 
 fn create(title: &str) -> TaskCreate {
     TaskCreate::new(title.to_string())
+}
+
+/// The JSON of a date.
+fn json_of(date: &Option<Box<TaskDate>>) -> Result<String, serde_json::Error> {
+    serde_json::to_string(date)
+}
+
+/// A date comes back as it was sent, and a patch of one part keeps the others.
+async fn dates(client: &Configuration, user: &str) -> Result<(), Box<dyn Error>> {
+    let due = TaskDateInput {
+        date: "2027-03-28".parse()?,
+        time: Some(Some("02:30".to_string())),
+        time_zone: Some(Some("Europe/Berlin".to_string())),
+    };
+    let tags = vec!["errands".to_string(), "home".to_string()];
+    let dated = TaskCreate {
+        due: Some(Some(Box::new(due))),
+        start: Some(Some(Box::new(TaskDateInput::new("2027-03-01".parse()?)))),
+        priority: Some(TaskPriority::High),
+        tags: Some(tags.clone()),
+        ..create("Dated")
+    };
+    let id = &create_task(client, user, dated, None).await?.id.to_string();
+    let read = get_task(client, user, id, None, None).await?;
+    let sent = r#"{"date":"2027-03-28","time":"02:30","time_zone":"Europe/Berlin","at":"2027-03-28T01:30:00Z"}"#;
+    assert_eq!(json_of(&read.due)?, sent);
+    let day = r#"{"date":"2027-03-01","time":null,"time_zone":null,"at":null}"#;
+    assert_eq!(json_of(&read.start)?, day);
+    let next_day = TaskDatePatch { date: Some("2027-03-29".parse()?), ..TaskDatePatch::new() };
+    let change = TaskUpdate { due: Some(Some(Box::new(next_day))), ..TaskUpdate::new() };
+    let moved = update_task(client, user, id, change, None, None, None).await?;
+    let next = r#"{"date":"2027-03-29","time":"02:30","time_zone":"Europe/Berlin","at":"2027-03-29T00:30:00Z"}"#;
+    assert_eq!(json_of(&moved.due)?, next);
+    let clear = TaskUpdate { due: Some(None), ..TaskUpdate::new() };
+    let undated = update_task(client, user, id, clear, None, None, None).await?;
+    assert_eq!(undated.due, None);
+    assert_eq!(json_of(&undated.start)?, day);
+    let important = vec![TaskPriority::High, TaskPriority::Urgent];
+    let found = list_tasks(
+        client, user, None, None, None, None, None, None, None, Some(important), Some(tags), None, None, None, None,
+    )
+    .await?;
+    assert_eq!(found.data.iter().map(|task| task.title.as_str()).collect::<Vec<_>>(), ["Dated"]);
+    Ok(())
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -118,6 +166,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .collect();
     assert_eq!(changed, ["task one", "task Once", "task From a batch", "task two"]);
 
+    dates(client, user).await?;
+
     let unknown = problem_of(404, get_task(client, user, MISSING, None, None).await)?;
     assert_eq!(unknown.code, "task_not_found");
     let invalid = problem_of(400, create_task(client, user, create(""), None).await)?;
@@ -128,14 +178,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // A later version of the service.
     let future = &client_of("FUTURE_URL")?;
-    assert_eq!(all_tasks(future, user).await?.len(), titles.len() + 2);
+    assert_eq!(all_tasks(future, user).await?.len(), titles.len() + 3);
     let later = problem_of(404, get_task(future, user, MISSING, None, None).await)?;
     assert_eq!(later.code, "added_later");
     let rejected = problem_of(400, create_task(future, user, create(""), None).await)?.errors.unwrap_or_default();
     let rules: Vec<_> = rejected.iter().map(|error| (error.r#in.as_str(), error.code.as_str())).collect();
     assert_eq!(rules, [("added_later", "added_later"), ("body", "too_short")]);
     let (ahead, _) = changes_since(future, user, None).await?;
-    assert_eq!(ahead.iter().filter(|change| change.kind == "task").count(), titles.len() + 2);
+    assert_eq!(ahead.iter().filter(|change| change.kind == "task").count(), titles.len() + 3);
     assert!(ahead.iter().any(|change| change.kind == "added_later"));
     Ok(())
 }

@@ -95,6 +95,30 @@ assert.deepEqual(
   ['task one', 'task Once', 'task From a batch', 'task two'],
 )
 
+// A date comes back as it was sent, and a patch of one part keeps the others.
+const due = { date: '2027-03-28', time: '02:30', time_zone: 'Europe/Berlin' }
+const start = { date: '2027-03-01' }
+const dated = await createTask({
+  client,
+  path,
+  body: { title: 'Dated', due, start, priority: 'high', tags: ['errands', 'home'] },
+})
+assert.ok(dated.data)
+const datedPath = { ...path, id: dated.data.id }
+const read = await getTask({ client, path: datedPath })
+assert.deepEqual(read.data?.due, { ...due, at: '2027-03-28T01:30:00.000Z' })
+assert.deepEqual(read.data?.start, { ...start, time: null, time_zone: null, at: null })
+const moved = await updateTask({ client, path: datedPath, body: { due: { date: '2027-03-29' } } })
+assert.deepEqual(moved.data?.due, { ...due, date: '2027-03-29', at: '2027-03-29T00:30:00.000Z' })
+const undated = await updateTask({ client, path: datedPath, body: { due: null } })
+assert.equal(undated.data?.due, null)
+assert.deepEqual(undated.data?.start, read.data?.start)
+const found = await listTasks({ client, path, query: { tag: ['errands', 'home'], priority: ['high', 'urgent'] } })
+assert.deepEqual(
+  found.data?.data.map(({ id }) => id),
+  [dated.data.id],
+)
+
 const unknown = await getTask({ client, path: missing })
 assert.equal(unknown.response?.status, 404)
 assert.equal(unknown.error?.code, 'task_not_found')
@@ -107,7 +131,7 @@ assert.deepEqual(
 
 // A later version of the service.
 const future = createClient({ baseUrl: FUTURE_URL, auth: TASKS_TOKEN })
-assert.equal((await allTasks(future)).filter(task => 'added_later' in task).length, titles.length + 2)
+assert.equal((await allTasks(future)).filter(task => 'added_later' in task).length, titles.length + 3)
 const later = await getTask({ client: future, path: missing })
 assert.equal(later.response?.status, 404)
 assert.equal(later.error?.code, 'added_later')
@@ -122,5 +146,5 @@ assert.deepEqual(
 )
 const ahead = await changesSince(undefined, future)
 const known = ahead.changes.filter(({ kind }) => kind === 'task')
-assert.equal(known.length, titles.length + 2)
+assert.equal(known.length, titles.length + 3)
 assert.ok(ahead.changes.some(({ kind }) => kind === 'added_later'))
