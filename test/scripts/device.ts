@@ -1,5 +1,6 @@
 /** A device with the example client, and networks that fail. */
 import type { Test } from 'tap'
+import { localOf } from '../../scripts/examples/offline-sync/local.ts'
 import { type OfflineTasks, openOfflineTasks } from '../../scripts/examples/offline-sync/tasks.ts'
 import type { User } from '../../scripts/support/client.ts'
 import { temporaryFolder } from '../../scripts/support/folder.ts'
@@ -46,13 +47,8 @@ export const live = async (user: User) => (await user.listTasks({ query: { sort:
 
 export const titles = (tasks: { title: string }[]) => tasks.map(({ title }) => title).sort()
 
-/** Asserts that the client and the server have the same tasks. */
+/** Asserts that the client and the server have the same tasks, in the same order. */
 export async function assertSynchronized(test: Pick<Test, 'same'>, tasks: OfflineTasks, user: User): Promise<void> {
-  const server = (await live(user)).map(({ id, title, description, completed }) => ({
-    id,
-    title,
-    description,
-    completed,
-  }))
-  test.same(new Set(tasks.list()), new Set(server))
+  const { data } = await user.listTasks({ query: { sort: 'position.asc' } })
+  test.same(tasks.list(), data.map(localOf))
 }

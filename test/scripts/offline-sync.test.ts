@@ -1,5 +1,6 @@
 /** The example client against the real server: offline edits, snapshots and tokens, its file, its command line. */
 import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -7,7 +8,7 @@ import t from 'tap'
 import { openOfflineTasks } from '../../scripts/examples/offline-sync/tasks.ts'
 import { Offline } from '../../scripts/examples/offline-sync/transport.ts'
 import { temporaryFolder } from '../../scripts/support/folder.ts'
-import { randomUser, startService } from '../../scripts/support/service.ts'
+import { randomUser, startService, type Task } from '../../scripts/support/service.ts'
 import { removeTombstones } from '../../src/jobs/purge-queries.ts'
 import { assertSynchronized, createDevice, live, noNetwork, titles } from './device.ts'
 
@@ -111,6 +112,26 @@ t.test('a sync fetches all pages', async t => {
   t.equal(device.requests.length, 2)
 })
 
+t.test('the file of an earlier version, which has fewer fields, keeps its edits and gets a snapshot', async t => {
+  const alice = await service.newUser()
+  const stored = [await alice.createTask({ title: 'A', priority: 'high' }), await alice.createTask({ title: 'B' })]
+  const { next_sync_token: syncToken } = await alice.listChanges({})
+  await using folder = await temporaryFolder()
+  const file = `${folder.path}/tasks.json`
+  const server = Object.fromEntries(stored.map(({ id, title, revision }) => [id, { id, title, revision }]))
+  const { id, revision } = stored[1] as Task
+  const write = { kind: 'update', id, changes: { completed: true }, key: randomUUID(), revision }
+  await writeFile(file, JSON.stringify({ server, outbox: [write], refused: [], syncToken }))
+  const tasks = await openOfflineTasks({ url, user: alice.id, file })
+  t.equal(tasks.pending(), 1)
+  await tasks.sync()
+  t.match(tasks.list(), [
+    { title: 'A', completed: false, priority: 'high' },
+    { title: 'B', completed: true },
+  ])
+  await assertSynchronized(t, tasks, alice)
+})
+
 t.test('concurrent edits are all kept', async t => {
   const alice = await service.newUser()
   await using device = await createDevice(url, alice.id)
@@ -140,6 +161,28 @@ t.test('the command line offers every edit and reports errors', async t => {
   await run('complete', id)
   t.equal(await run('--token', 'nobody-looks-at-it-here', 'sync'), `[x] ${id} Buy oat milk`)
   t.match(await live(alice), [{ id, title: 'Buy oat milk', completed: true }])
+  await run('due', id, '2026-11-24')
+  await run('time', id, '09:00', 'Europe/Berlin')
+  await run('due', id, '2026-11-25')
+  await run('start', id, '2026-11-23')
+  await run('priority', id, 'high')
+  await run('tag', id, 'at', 'home')
+  await run('tag', id, 'errands')
+  await run('untag', id, 'at', 'home')
+  const organised = 'due 2026-11-25 09:00 Europe/Berlin start 2026-11-23 high #errands'
+  t.equal(await run('sync'), `[x] ${id} Buy oat milk ${organised}`)
+  const tea = /^\[ \] (\S+) Tea$/m.exec(await run('add', 'Tea'))?.[1] as string
+  t.match(await run('move', tea), /^.* Tea\n.* Buy oat milk/)
+  t.match(await run('move', tea, id), /^.* Buy oat milk .*\n.* Tea\n/)
+  await run('remove', tea)
+  await run('time', id, '10:30')
+  await run('time', id)
+  await run('start', id)
+  await run('priority', id)
+  await run('untag', id, 'errands')
+  t.equal(await run('sync'), `[x] ${id} Buy oat milk due 2026-11-25`)
+  await run('due', id)
+  t.equal(await run('sync'), `[x] ${id} Buy oat milk`)
   await run('remove', id)
   await t.rejects(run('--url', 'http://127.0.0.1:1', 'sync'), {
     code: 1,

@@ -3,6 +3,8 @@ import type { components, operations } from '../../../src/contract/openapi.gen.t
 
 type Schemas = components['schemas']
 export type Task = Schemas['Task']
+/** A merge patch. Tags are absent: a new list of them would undo what others have added and removed. */
+export type Changes = Omit<Schemas['TaskUpdate'], 'tags'>
 type Problem = Schemas['Problem']
 type ChangesQuery = NonNullable<operations['listChanges']['parameters']['query']>
 
@@ -19,7 +21,7 @@ export interface Connection {
   fetch?: (request: Request) => Promise<Response>
 }
 
-/** Headers of a write: its key and, for a task that exists, the revision that it is meant for. */
+/** Headers of a write: its key and, if it must not overwrite a later revision, the revision that it is meant for. */
 export type WriteHeaders = { 'Idempotency-Key': string; 'If-Match'?: string }
 
 export type Api = ReturnType<typeof connect>
@@ -55,8 +57,12 @@ export function connect(user: string, { url, token, fetch: send = fetch }: Conne
     getTask: (id: string) => call<Task>('GET', `${path}/tasks/${id}`),
     createTask: (body: Schemas['TaskCreate'], headers: WriteHeaders) =>
       call<Task>('POST', `${path}/tasks`, headers, body),
-    updateTask: (id: string, body: Schemas['TaskUpdate'], headers: WriteHeaders) =>
+    updateTask: (id: string, body: Changes, headers: WriteHeaders) =>
       call<Task>('PATCH', `${path}/tasks/${id}`, headers, body),
+    addTaskTag: (id: string, tag: string, headers: WriteHeaders) =>
+      call<Task>('PUT', `${path}/tasks/${id}/tags/${encodeURIComponent(tag)}`, headers),
+    removeTaskTag: (id: string, tag: string, headers: WriteHeaders) =>
+      call<Task>('DELETE', `${path}/tasks/${id}/tags/${encodeURIComponent(tag)}`, headers),
     deleteTask: (id: string, headers: WriteHeaders) => call<Task>('DELETE', `${path}/tasks/${id}`, headers),
   }
 }

@@ -1,21 +1,26 @@
 /** The client's state: what has to survive the end of the program, and the file that holds it. */
 import { rmSync } from 'node:fs'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
-import type { Task } from './api.ts'
+import type { Changes, Task } from './api.ts'
 
-/** What the user sees of a task. */
-export type LocalTask = Pick<Task, 'id' | 'title' | 'description' | 'completed'>
+/** Raised when the program stores more of a task than before. */
+const VERSION = 2
+
+/** What the user does to a task. */
+export type Edit =
+  | { kind: 'create'; changes: { title: string; position: string } }
+  | { kind: 'update'; changes: Changes }
+  | { kind: 'addTag' | 'removeTag'; tag: string }
+  | { kind: 'delete' }
 
 /** A write that the server has yet to confirm. */
-export interface Write {
-  kind: 'create' | 'update' | 'delete'
+export type Write = Edit & {
   id: string
-  changes: Partial<Omit<LocalTask, 'id'>>
   /** The Idempotency-Key of every attempt: however many arrive, the server executes the write once. */
   key: string
   /**
-   * The revision that the write applies to: that of the task as it was known, or as the previous write leaves it. Fixed
-   * before the first attempt, because a key must always be sent with the same request.
+   * The revision of the task as it was known, or as the previous write leaves it. An update or deletion applies only to
+   * this one. Fixed before the first attempt, because a key must always be sent with the same request.
    */
   revision?: number
 }
@@ -27,6 +32,7 @@ export interface Refused {
 }
 
 export interface State {
+  version: typeof VERSION
   /** The tasks as the server last returned them. */
   server: Record<string, Task>
   /** Pending writes, oldest first. */
@@ -62,10 +68,14 @@ export async function openStorage(file: string): Promise<Storage> {
 }
 
 async function readState(file: string): Promise<State> {
+  const empty: State = { version: VERSION, server: {}, outbox: [], refused: [] }
   try {
-    return JSON.parse(await readFile(file, 'utf8'))
+    const state: State = JSON.parse(await readFile(file, 'utf8'))
+    if (state.version === VERSION) return state
+    // Its token would bring no fields of tasks that do not change: keep the edits, and start with a snapshot.
+    return { ...empty, outbox: state.outbox, refused: state.refused }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { server: {}, outbox: [], refused: [] }
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return empty
     throw error
   }
 }
