@@ -16,7 +16,6 @@ const { kysely } = service.database
 
 const dayIn = (days: number) => new Date(Date.now() + days * 24 * HOUR).toISOString().slice(0, 10)
 const berlin = (date: string) => ({ date, time: '09:00', time_zone: 'Europe/Berlin' })
-const WRONG = 'T23:59:00.000Z'
 
 const context = (changes: Partial<JobContext> = {}): JobContext => ({
   db: kysely,
@@ -61,12 +60,13 @@ const createUsers = (count: number) =>
     select 'a user ' || number, 1 from generate_series(1, ${count}::int) as number`.execute(kysely)
 
 /** Gives the dates of a task the instants that other zone data had. */
-async function makeWrong({ user_id, id }: Task, ...fields: ('due' | 'start')[]): Promise<void> {
+async function makeWrong(task: Task, ...fields: ('due' | 'start')[]): Promise<void> {
   for (const field of fields) {
     const column = sql.ref(field)
+    const at = JSON.stringify(`${task[field]?.date}T23:59:00.000Z`)
     await sql`
-      update task set ${column} = jsonb_set(${column}, '{at}', to_jsonb((${column}->>'date') || ${WRONG}::text))
-      where user_id = ${user_id} and id = ${id}::uuid`.execute(kysely)
+      update task set ${column} = jsonb_set(${column}, '{at}', ${at}::jsonb)
+      where user_id = ${task.user_id} and id = ${task.id}::uuid`.execute(kysely)
   }
 }
 
