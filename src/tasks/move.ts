@@ -63,12 +63,9 @@ export async function shorten(db: Kysely<Tables>, userId: string, position: stri
   const positions = tasks.map(task => task.position)
   const window = [...(isStart ? [null] : []), ...positions, ...(isEnd ? [null] : [])]
   const offset = isStart ? 1 : 0
-  const run = rewritten(window, before.length + offset)
-  if (run === undefined) return
-  const from = run.from - offset
-  const old = tasks.slice(from, from + run.positions.length)
-  const [ids, present] = [old.map(({ id }) => id), old.map(task => task.position)]
-  await reposition(db, { userId, ids, from: present, to: run.positions })
+  const { from, positions: to } = rewritten(window, before.length + offset)
+  const run = tasks.slice(from - offset, from - offset + to.length)
+  await reposition(db, { userId, ids: run.map(({ id }) => id), from: run.map(task => task.position), to })
 }
 
 const neighbourNotFound = (id: string) =>

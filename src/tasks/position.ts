@@ -84,20 +84,19 @@ export function positionBetween(before: string | null, after: string | null, ran
 /**
  * Short positions, in the same order, for the run of long ones around a place.
  * @param window positions around the place, in order; null before the first and after the last of the list. The
- * outermost two are not rewritten, but bound the run.
- * @returns undefined if the bounds leave no room because a client has written the same long position many times
+ * outermost two are not rewritten, but bound the run. Those before the place must be less than it; others may be equal.
+ * @returns the new positions, and the place of the first in the window
  */
 export function rewritten(
   window: readonly (string | null)[],
   place: number,
   random = secure,
-): { from: number; positions: string[] } | undefined {
+): { from: number; positions: string[] } {
   const isLong = (nth: number) => (window[nth]?.length ?? 0) > MAX_OF_BOUNDS
   let [from, to] = [place, place + 1]
   while (from > 1 && isLong(from - 1)) from--
   while (to < window.length - 1 && isLong(to)) to++
   const [lower, upper] = [window[from - 1] ?? null, window[to] ?? null]
-  if (lower !== null && upper !== null && lower >= upper) return undefined
   return { from, positions: spread(to - from, lower, upper, random) }
 }
 
