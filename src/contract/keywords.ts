@@ -1,6 +1,6 @@
 /** The contract's own JSON Schema keywords, for rules that no standard keyword or portable pattern can express. */
 import type { ValidationError } from './problem.ts'
-import { isTimeZone } from './time-zone.ts'
+import { isTimeZone, offsetAt } from './time-zone.ts'
 
 interface Keyword {
   keyword: `x-${string}`
@@ -15,6 +15,9 @@ interface DateParts {
   time?: string | null
   time_zone?: string | null
 }
+
+const FIRST_INSTANT = Date.parse('0001-01-01T00:00Z')
+const END_OF_INSTANTS = Date.parse('+010000-01-01T00:00Z')
 
 export const keywords: readonly Keyword[] = [
   {
@@ -39,12 +42,18 @@ export const keywords: readonly Keyword[] = [
     keyword: 'x-complete-date',
     type: 'object',
     validate: (_, data) => {
-      const { date = '', time, time_zone } = data as DateParts
-      return time_zone == null || (time != null && date > '0001-01-01' && date < '9999-12-31')
+      const { date, time, time_zone } = data as DateParts
+      if (time_zone == null) return true
+      if (time == null) return false
+      const local = Date.parse(`${date}T${time}Z`)
+      // Whether the parts are valid by themselves is for other keywords to say.
+      if (Number.isNaN(local) || !isTimeZone(time_zone)) return true
+      const instant = local - offsetAt(time_zone, local)
+      return instant >= FIRST_INSTANT && instant < END_OF_INSTANTS
     },
     violation: {
       code: 'required',
-      detail: 'must have a time, and be after the first and before the last day, if it has a time zone',
+      detail: 'must have a time, and be within the years 0001 to 9999 in UTC, if it has a time zone',
     },
   },
 ]

@@ -2,7 +2,7 @@
 import type { components } from '../contract/openapi.gen.ts'
 import { Problem } from '../contract/problem.ts'
 import { PRIORITIES, type Task, type WrittenColumn } from './columns.ts'
-import { type Moment, type MomentPatch, mergeMoment, type Rule, Violation } from './dates.ts'
+import { type MomentPatch, mergeMoment, type Rule, Violation } from './dates.ts'
 import { foldedColumn } from './search.ts'
 
 type Fields = components['schemas']['TaskUpdate']
@@ -16,11 +16,32 @@ export const datesOf = ({ due, start }: Dates): Dates => ({ due, start })
 
 const NO_DATES: Dates = { due: null, start: null }
 
-/** Whether the result of a merge patch depends on the dates that are stored. */
-export const dependsOnDates = (patch: Fields): boolean => dateFields.some(field => isPartial(patch[field]))
+/** Whether the result of a merge patch depends on the dates that are stored; if not, it breaks no rule either. */
+export const dependsOnDates = (patch: Fields): boolean =>
+  dateFields.some(field => isPartial(patch[field])) || mergeDates(patch, NO_DATES) instanceof Problem
 
 const isPartial = (patch: MomentPatch | null | undefined) =>
   patch != null && (patch.date === undefined || patch.time === undefined || patch.time_zone === undefined)
+
+const REASONS: Record<Rule, string> = {
+  date_required: 'would have a time or a time zone without a date',
+  time_required: 'would have a time zone without a time',
+  time_zone_unknown: 'would have a time zone that is not known any more',
+  instant_out_of_range: 'would be outside of the years 0001 to 9999 in UTC',
+}
+
+/** The dates that a merge patch changes, or the rule that one of them would break. */
+export function mergeDates(patch: Fields, stored: Dates): Partial<Dates> | Problem<'incomplete_date'> {
+  const dates: Partial<Dates> = {}
+  for (const field of dateFields) {
+    const part = patch[field]
+    if (part === undefined) continue
+    const merged = mergeMoment(stored[field], part)
+    if (merged instanceof Violation) return new Problem('incomplete_date', `${field} ${REASONS[merged.rule]}.`)
+    dates[field] = merged
+  }
+  return dates
+}
 
 /** The columns of a new task. */
 export function columnsOfNew(fields: Fields): Columns {
@@ -31,16 +52,14 @@ export function columnsOfNew(fields: Fields): Columns {
 
 /**
  * The columns that the fields change, with JSON values.
- * @param stored the dates that a patch is merged with
- * @throws Problem `incomplete_date`, which only a patch can cause
+ * @param dates those that the fields change; by default, the fields have complete ones, as the contract requires
  */
-export function columnsToWrite(fields: Fields, stored = NO_DATES): Partial<Columns> {
+export function columnsToWrite(
+  fields: Fields,
+  dates = mergeDates(fields, NO_DATES) as Partial<Dates>,
+): Partial<Columns> {
   const { title, description, priority, tags } = fields
-  const columns: Partial<Columns> = { ...fields }
-  for (const field of dateFields) {
-    const patch = fields[field]
-    if (patch !== undefined) columns[field] = merged(field, stored[field], patch)
-  }
+  const columns: Partial<Columns> = { ...fields, ...dates }
   if (priority !== undefined) columns.priority = PRIORITIES.indexOf(priority)
   if (tags !== undefined) columns.tags = sortedTags(tags)
   if (title !== undefined) columns.title_folded = foldedColumn(title)
@@ -51,16 +70,3 @@ export function columnsToWrite(fields: Fields, stored = NO_DATES): Partial<Colum
 /** Ordered by code point, which is the order of their bytes in UTF-8. */
 const sortedTags = (tags: readonly string[]) =>
   tags.toSorted((one, other) => Buffer.compare(Buffer.from(one), Buffer.from(other)))
-
-const REASONS: Record<Rule, string> = {
-  date_required: 'would have a time or a time zone without a date',
-  time_required: 'would have a time zone without a time',
-  time_zone_unknown: 'would have a time zone that is not known any more',
-  instant_out_of_range: 'would be outside of the years 0001 to 9999 in UTC',
-}
-
-function merged(field: (typeof dateFields)[number], stored: Moment | null, patch: MomentPatch | null): Moment | null {
-  const result = mergeMoment(stored, patch)
-  if (result instanceof Violation) throw new Problem('incomplete_date', `${field} ${REASONS[result.rule]}.`)
-  return result
-}

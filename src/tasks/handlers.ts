@@ -1,14 +1,14 @@
 /** The handlers of the operations on single tasks and lists. */
 import { isDeepStrictEqual } from 'node:util'
 import type { Context, Handler } from '../context.ts'
-import { matches } from '../contract/precondition.ts'
+import { matches, type Precondition } from '../contract/precondition.ts'
 import { Problem } from '../contract/problem.ts'
 import { validationFailed } from '../contract/validate.ts'
 import { createEpoch } from '../database/epoch.ts'
 import * as bulk from './bulk-queries.ts'
 import type { Task } from './columns.ts'
 import * as cursors from './cursor.ts'
-import { columnsOfNew, columnsToWrite, type Dates, datesOf, dependsOnDates } from './fields.ts'
+import { columnsOfNew, columnsToWrite, datesOf, dependsOnDates, mergeDates } from './fields.ts'
 import { filtersOf } from './filters.ts'
 import { createId } from './id.ts'
 import { list } from './list-queries.ts'
@@ -122,15 +122,19 @@ export const replaceTask: Handler<'replaceTask'> = async ({ path, precondition, 
 
 export const updateTask = (async ({ path, precondition, body }, { db, now }) => {
   const target = { ...keyOf(path), ...precondition, now: now().toISOString() }
-  const write = (dates?: Dates) => {
-    const patch = JSON.stringify(columnsToWrite(body, dates))
-    return tasks.update(db, { ...target, patch, mergedWith: dates === undefined ? null : JSON.stringify(dates) })
+  if (!dependsOnDates(body)) {
+    return reply(
+      path.id,
+      await tasks.update(db, { ...target, patch: JSON.stringify(columnsToWrite(body)), mergedWith: null }),
+    )
   }
-  if (!dependsOnDates(body)) return reply(path.id, await write())
   let stored = await tasks.find(db, target)
   while (stored !== undefined) {
     const dates = datesOf(stored)
-    const written = await write(dates)
+    const merged = mergeDates(body, dates)
+    if (merged instanceof Problem) return holds(precondition, stored) ? merged : hasChanged(stored)
+    const patch = JSON.stringify(columnsToWrite(body, merged))
+    const written = await tasks.update(db, { ...target, patch, mergedWith: JSON.stringify(dates) })
     // Not written if somebody else has changed the dates in the meantime; then the patch is merged with theirs.
     const isOutdated = written?.matched === false && !isDeepStrictEqual(datesOf(written), dates)
     if (!isOutdated) return reply(path.id, written)
@@ -182,6 +186,8 @@ export function reply(id: string, written: tasks.Written | undefined) {
   return matched ? ok(task) : hasChanged(task)
 }
 
+const holds = ({ ifMatch, ifNoneMatch }: Precondition, { revision }: Task) =>
+  matches(ifMatch, revision) && !matches(ifNoneMatch, revision)
 export const notFound = (id: string) => new Problem('task_not_found', `There is no task ${id}.`)
 const hasChanged = (current: Pick<Task, 'revision'>) =>
   new Problem('precondition_failed', 'The task is at another revision. Read it and decide again.', {

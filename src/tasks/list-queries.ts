@@ -9,7 +9,7 @@ import type { Tables } from '../database/tables.ts'
 import { columnsOf, columnsRead, type Task } from './columns.ts'
 import type { Position } from './cursor.ts'
 import { conditions, type Filter, type Filters } from './filters.ts'
-import { boundedInBytes, bytesOf } from './page.ts'
+import { boundedInBytes } from './page.ts'
 import { type Order, orderOf, type Sort, TRASH_ORDER } from './sorts.ts'
 
 export interface Page {
@@ -115,24 +115,23 @@ export interface Listed {
 
 /**
  * Tasks after `after` that match the filters, in the order of `sort`; equal keys by id, in the same direction. Fewer if
- * the text before the last one reaches `pageBytes`.
+ * the text before the last one reaches `pageBytes`; `cutPage` leaves out what is beyond.
  */
 export async function list(db: Kysely<Tables>, { sort, filters, after, ...page }: Page): Promise<Listed> {
   const order = orderOf(sort)
   const { last = '' } = order
   const names = Object.keys(filters) as Filter[]
-  const read = async (start: Position, rest: Pick<Page, 'limit' | 'pageBytes'>): Promise<Listed> => {
+  const read = async (start: Position, limit: number): Promise<Listed> => {
     const least = start.key === last ? last : order.bounds[0]
-    const rows = await listingOf(sort, order, names)(db, { ...page, ...rest, ...filters, ...start, least })
+    const rows = await listingOf(sort, order, names)(db, { ...page, ...filters, ...start, limit, least })
     return split(names, order).applied.length === 0 ? { tasks: rows, end: undefined } : matching(rows as Scanned[])
   }
   const start = after ?? startOf(order)
-  const first = await read(start, page)
-  if (!isSplit(order) || start.key === last || first.end !== undefined) return first
-  const rest = { limit: page.limit - first.tasks.length, pageBytes: page.pageBytes - bytesOf(first.tasks) }
-  if (rest.limit === 0 || rest.pageBytes < 0) return first
-  const second = await read({ key: last, id: LAST_ID }, rest)
-  return { ...second, tasks: [...first.tasks, ...second.tasks] }
+  const first = await read(start, page.limit)
+  const missing = page.limit - first.tasks.length
+  if (!isSplit(order) || start.key === last || first.end !== undefined || missing === 0) return first
+  const second = await read({ key: last, id: LAST_ID }, missing)
+  return { tasks: [...first.tasks, ...second.tasks], end: second.end }
 }
 
 function matching(rows: Scanned[]): Listed {

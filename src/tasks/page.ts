@@ -39,15 +39,10 @@ export function cutPage<Row extends Text>(
   limit: number,
   pageBytes: number,
 ): { data: Row[]; hasMore: boolean } {
-  if (rows.length > limit) return { data: rows.slice(0, limit), hasMore: true }
-  return bytesOf(rows) > pageBytes ? { data: rows.slice(0, -1), hasMore: true } : { data: rows, hasMore: false }
-}
-
-/** The bytes of the rows' text. */
-export function bytesOf(rows: readonly Text[]): number {
   let bytes = 0
-  for (const { title, description, tags } of rows) {
+  for (const [index, { title, description, tags }] of rows.entries()) {
     bytes += Buffer.byteLength(title) + Buffer.byteLength(description ?? '') + Buffer.byteLength(tags.join(''))
+    if (index === limit || bytes > pageBytes) return { data: rows.slice(0, index), hasMore: true }
   }
-  return bytes
+  return { data: rows, hasMore: false }
 }
