@@ -10,8 +10,8 @@ import { matchesSearch, searchPattern } from './search.ts'
 /** Values of the filters, by name; without those that the client did not send. */
 export interface Filters {
   completed?: boolean
-  /** The empty string is any day. */
-  dueFrom?: string
+  /** Before all times of the first day; the empty string for any day. */
+  dueAfter?: string
   /** After all times of the last day. */
   dueBefore?: string
   undated?: true
@@ -33,7 +33,7 @@ const SEARCHED = [
 /** The condition of each filter on a row of `task`. */
 export const conditions: Record<Filter, (places: Places<Filters>) => RawBuilder<unknown>> = {
   completed: ({ completed }) => sql`completed = ${completed}::boolean`,
-  dueFrom: ({ dueFrom }) => sql`${due} >= ${dueFrom}::text and ${due} < '~'`,
+  dueAfter: ({ dueAfter }) => sql`${due} > ${dueAfter}::text and ${due} < '~'`,
   dueBefore: ({ dueBefore }) => sql`${due} < ${dueBefore}::text`,
   undated: () => sql`${due} = '~'`,
   priorities: ({ priorities }) => sql`task.priority = any(${priorities}::smallint[])`,
@@ -55,8 +55,8 @@ export function filtersOf(query: Query, now: Date): Filters | ValidationError[] 
     if (date === undefined) errors.push(notADay(name, text, time_zone))
     return date
   }
-  const dueFrom = day('due_from') ?? (has_due ? '' : undefined)
-  const dueTo = day('due_to')
+  const [dueFrom, dueTo] = [day('due_from'), day('due_to')]
+  const dueAfter = dueFrom === undefined ? (has_due ? '' : undefined) : afterDay(dayBefore(dueFrom))
   const search = q === undefined ? undefined : searchPattern(q)
   if (q !== undefined && search === undefined) {
     errors.push({ in: 'query', name: 'q', code: 'wrong_format', detail: 'must have a letter or a digit' })
@@ -64,8 +64,8 @@ export function filtersOf(query: Query, now: Date): Filters | ValidationError[] 
   if (errors.length > 0) return errors
   return {
     ...(completed !== undefined && { completed }),
-    ...(dueFrom !== undefined && { dueFrom }),
-    ...(dueTo !== undefined && { dueBefore: `${dueTo}U` }),
+    ...(dueAfter !== undefined && { dueAfter }),
+    ...(dueTo !== undefined && { dueBefore: afterDay(dueTo) }),
     ...(has_due === false && { undated: true }),
     ...(priority !== undefined && { priorities: priority.map(name => PRIORITIES.indexOf(name)) }),
     ...(tag !== undefined && { tags: tag }),
@@ -73,6 +73,12 @@ export function filtersOf(query: Query, now: Date): Filters | ValidationError[] 
     ...(search !== undefined && { search }),
   }
 }
+
+/** Between the keys of all times of a day and those of the next day. */
+const afterDay = (day: string) => `${day}U`
+
+/** Also of the first day that a task may have. */
+const dayBefore = (day: string) => new Date(Date.parse(day) - 86_400_000).toISOString().slice(0, day.length)
 
 function notADay(name: string, text: string, zone: string | undefined): ValidationError {
   const isRelative = !/^\d/.test(text)

@@ -26,50 +26,37 @@ export interface Page {
   deletedSince?: string | undefined
 }
 
-interface Values extends Omit<Page, 'sort' | 'filters' | 'after'>, Filters, Position {
-  /** The least key. */
-  least: string
+/** A range of an order: after a position, up to a key. */
+interface Range extends Position {
+  end: string
 }
+
+interface Values extends Omit<Page, 'sort' | 'filters' | 'after'>, Filters, Range {}
 
 /** A task, and whether it matches the filters; `is_end` if no task after it was read. */
 type Scanned = Task & { matches: boolean; is_end: boolean }
 
-/** Those that are conditions on the ranges, and those that are applied to their rows. */
-function split(filters: readonly Filter[], { filters: ofKey = [] }: Order) {
-  const { ranged = [], applied = [] } = Object.groupBy(filters, filter =>
-    filter === 'completed' || ofKey.includes(filter) ? 'ranged' : 'applied',
-  )
-  return { ranged, applied }
-}
-
 /**
- * The tasks of a page; with filters that are applied to rows, `Scanned`.
+ * The tasks of a range. With filters besides `completed`, which are applied to its rows, they are `Scanned`.
  * @param name undefined for a statement not worth preparing on every connection
  */
 const listing = (name: string | undefined, order: Order, filters: readonly Filter[]) =>
   read.many<Values, Task>(name, places => {
     const { column, type, rows, isDescending } = order
-    const { ranged, applied } = split(filters, order)
-    const isBounded = applied.length > 0
-    const direction = isDescending ? sql`desc` : sql`asc`
+    const [direction, after, before] = isDescending ? [sql`desc`, sql`<`, sql`>`] : [sql`asc`, sql`>`, sql`<`]
     const inOrder = sql`sort_key ${direction}, id ${direction}`
-    const range = [
-      rows(places),
-      // A row comparison, which PostgreSQL turns into the start of an index range.
-      sql`(${column}, id) ${isDescending ? sql`<` : sql`>`} (${places.key}::${type}, ${places.id}::uuid)`,
-      ...(isSplit(order) ? [sql`${column} >= ${places.least}::${type}`] : []),
-      ...ranged.filter(filter => filter !== 'completed').map(filter => conditions[filter](places)),
-    ]
-    const states = ranged.includes('completed') ? [conditions.completed(places)] : [sql`not completed`, sql`completed`]
-    const matches = sql.join(
-      applied.map(filter => conditions[filter](places)),
-      sql` and `,
-    )
-    const most = limitTo(isBounded ? places.scannedTasks : places.limit)
+    const end = order.split !== undefined ? sql` and ${column} ${before} ${places.end}::${type}` : sql``
+    const states = filters.includes('completed') ? [conditions.completed(places)] : [sql`not completed`, sql`completed`]
+    const applied = filters.filter(filter => filter !== 'completed').map(filter => conditions[filter](places))
+    const isScanned = applied.length > 0
+    const matches = isScanned ? sql`, ${sql.join(applied, sql` and `)} as matches` : sql``
+    const most = limitTo(isScanned ? places.scannedTasks : places.limit)
+    // The row comparison becomes the start of an index range.
     const ranges = states.map(
       state => sql`
-        (select ${columnsOf('task')}, ${column} as sort_key${isBounded ? sql`, ${matches} as matches` : sql``} from task
-        where user_id = ${places.userId} and ${state} and ${sql.join(range, sql` and `)}
+        (select ${columnsOf('task')}, ${column} as sort_key${matches} from task
+        where user_id = ${places.userId} and ${state} and ${rows(places)}
+          and (${column}, id) ${after} (${places.key}::${type}, ${places.id}::uuid)${end}
         order by ${column} ${direction}, id ${direction}
         ${most})`,
     )
@@ -78,7 +65,7 @@ const listing = (name: string | undefined, order: Order, filters: readonly Filte
       order by ${inOrder}
       ${most}`
     const columns = columnsRead('measured')
-    if (!isBounded) return boundedInBytes(merged, inOrder, columns, places.pageBytes)
+    if (!isScanned) return boundedInBytes(merged, inOrder, columns, places.pageBytes)
     const page = sql`
       select * from (
         select *, row_number() over (order by ${inOrder}) = ${places.scannedTasks}::int as is_end
@@ -90,11 +77,14 @@ const listing = (name: string | undefined, order: Order, filters: readonly Filte
     return boundedInBytes(page, inOrder, sql`${columns}, matches, is_end`, places.pageBytes)
   })
 
+const isHot = (sort: Sort, filters: readonly Filter[]) =>
+  sort !== TRASH_ORDER && filters.every(filter => filter === 'completed')
+
 const hot = new Map<string, ReturnType<typeof listing>>()
 
+/** The frequent lists, those of live tasks without a scan, are prepared; the others are planned for their values. */
 function listingOf(sort: Sort, order: Order, filters: readonly Filter[]) {
-  // Frequent are lists of live tasks with no filters but those of a range.
-  if (sort === TRASH_ORDER || split(filters, order).applied.length > 0) return listing(undefined, order, filters)
+  if (!isHot(sort, filters)) return listing(undefined, order, filters)
   const name = ['task_list', sort, ...filters].join(' ')
   const known = hot.get(name)
   if (known !== undefined) return known
@@ -102,9 +92,6 @@ function listingOf(sort: Sort, order: Order, filters: readonly Filter[]) {
   hot.set(name, created)
   return created
 }
-
-/** Whether the rows with the last key are not at the end of the index in this direction, but a range of their own. */
-const isSplit = ({ last, isDescending }: Order) => last !== undefined && isDescending
 
 export interface Listed {
   /** Up to `limit`. */
@@ -119,19 +106,19 @@ export interface Listed {
  */
 export async function list(db: Kysely<Tables>, { sort, filters, after, ...page }: Page): Promise<Listed> {
   const order = orderOf(sort)
-  const { last = '' } = order
-  const names = Object.keys(filters) as Filter[]
-  const read = async (start: Position, limit: number): Promise<Listed> => {
-    const least = start.key === last ? last : order.bounds[0]
-    const rows = await listingOf(sort, order, names)(db, { ...page, ...filters, ...start, limit, least })
-    return split(names, order).applied.length === 0 ? { tasks: rows, end: undefined } : matching(rows as Scanned[])
+  const names = (Object.keys(filters) as Filter[]).filter(filter => !order.filters?.includes(filter))
+  const statement = listingOf(sort, order, names)
+  const isScanned = names.some(filter => filter !== 'completed')
+  const listed: Listed = { tasks: [], end: undefined }
+  for (const range of rangesOf(order, filters, after)) {
+    const limit = page.limit - listed.tasks.length
+    if (limit === 0 || listed.end !== undefined) break
+    const rows = await statement(db, { ...page, ...filters, ...range, limit })
+    const { tasks, end } = isScanned ? matching(rows as Scanned[]) : { tasks: rows, end: undefined }
+    listed.tasks.push(...tasks)
+    listed.end = end
   }
-  const start = after ?? startOf(order)
-  const first = await read(start, page.limit)
-  const missing = page.limit - first.tasks.length
-  if (!isSplit(order) || start.key === last || first.end !== undefined || missing === 0) return first
-  const second = await read({ key: last, id: LAST_ID }, missing)
-  return { tasks: [...first.tasks, ...second.tasks], end: second.end }
+  return listed
 }
 
 function matching(rows: Scanned[]): Listed {
@@ -147,6 +134,21 @@ const toTask = ({ matches: _, is_end: __, ...task }: Scanned): Task => task
 const FIRST_ID = '00000000-0000-0000-0000-000000000000'
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
-/** The position before the first row: a first page is a range like any other. */
-const startOf = ({ bounds, isDescending }: Order): Position =>
-  isDescending ? { key: bounds[1], id: LAST_ID } : { key: bounds[0], id: FIRST_ID }
+/** The ranges of a list after a position, or from its start. */
+function rangesOf(order: Order, filters: Filters, after: Position | undefined): Range[] {
+  const { isDescending, split } = order
+  const ranges = order
+    .ranges(filters)
+    .map(([below, above]) =>
+      isDescending ? { key: above, id: LAST_ID, end: below } : { key: below, id: FIRST_ID, end: above },
+    )
+  if (after === undefined) return ranges
+  if (split === undefined) return ranges.map(range => ({ ...range, ...after }))
+  const isLater = (key: string, other: string) => {
+    if (key > split !== other > split) return key > split
+    return isDescending ? key < other : key > other
+  }
+  return ranges
+    .filter(({ end }) => isLater(end, after.key))
+    .map(range => (isLater(after.key, range.key) ? { ...range, ...after } : range))
+}

@@ -4,7 +4,7 @@ import type { components } from '../contract/openapi.gen.ts'
 import type { Places } from '../database/statement.ts'
 import { dueKeyOf, PRIORITIES, positionOf, type Task } from './columns.ts'
 import { sortKey } from './dates.ts'
-import type { Filter } from './filters.ts'
+import type { Filter, Filters } from './filters.ts'
 
 /** An order that a client may ask for. */
 type ContractSort = components['schemas']['TaskSort']
@@ -18,6 +18,9 @@ export const TRASH_ORDER = 'deleted_at.desc'
 export type Sort = ContractSort | typeof TRASH_ORDER
 type KeyName<Order extends string> = Order extends `${infer Name}.${'asc' | 'desc'}` ? Name : never
 
+/** Keys before and after those of a range. */
+type Bounds = readonly [below: string, above: string]
+
 interface SortKey {
   /** In SQL, of a row of the table; the column of that name by default. */
   column?: RawBuilder<unknown>
@@ -25,11 +28,11 @@ interface SortKey {
   keyOf(task: Task): string
   /** Whether a cursor may have this key; PostgreSQL would reject others. */
   isValid(key: unknown): boolean
-  /** Keys before and after those of all rows, but before `last`. */
-  bounds: readonly [lowest: string, highest: string]
-  /** The key of rows that come last in both directions: the greatest one. */
-  last?: string
-  /** Filters by the key, which narrow the range of the index. */
+  /** The ranges of keys that a list has, in this order whatever its direction. */
+  ranges(filters: Filters): Bounds[]
+  /** Keys above this one come last in both directions, so that the rows are in two ranges. */
+  split?: string
+  /** The filters that `ranges` applies. */
   filters?: readonly Filter[]
   /** The type in SQL. */
   type: RawBuilder<unknown>
@@ -40,9 +43,12 @@ interface SortKey {
 const time = (name: 'created_at' | 'updated_at' | 'deleted_at') => ({
   keyOf: (task: Task) => task[name] as string,
   isValid: isTime,
-  bounds: ['-infinity', 'infinity'] as const,
+  ranges: (): Bounds[] => [['-infinity', 'infinity']],
   type: sql`timestamptz`,
 })
+/** Above all keys of dates, and below `~`. */
+const DATED = '}'
+
 const live = () => sql`deleted_at is null`
 
 /** Whether it is a timestamp in the contract's form. PostgreSQL has no year 0. */
@@ -57,7 +63,7 @@ export const keys: Record<KeyName<Sort>, SortKey> = {
     keyOf: task => task.title,
     isValid: key => typeof key === 'string' && key !== '' && key.isWellFormed() && !key.includes('\0'),
     // Longer than a title may be.
-    bounds: ['', '\u{10ffff}'.repeat(256)],
+    ranges: () => [['', '\u{10ffff}'.repeat(256)]],
     type: sql`text`,
     rows: live,
   },
@@ -65,16 +71,20 @@ export const keys: Record<KeyName<Sort>, SortKey> = {
     column: dueKeyOf('task'),
     keyOf: task => sortKey(task.due),
     isValid: key => typeof key === 'string' && /^(\d{4}-\d\d-\d\d(T\d\d:\d\d)?|~)$/.test(key),
-    bounds: ['', '}'],
-    last: '~',
-    filters: ['dueFrom', 'dueBefore', 'undated'],
+    // Tasks without a due date have the key `~`.
+    split: DATED,
+    ranges: ({ dueAfter, dueBefore, undated }) => [
+      ...(undated ? [] : [[dueAfter ?? '', dueBefore ?? DATED] as const]),
+      ...((dueAfter ?? dueBefore) === undefined ? [[`${DATED}~`, '\x7f'] as const] : []),
+    ],
+    filters: ['dueAfter', 'dueBefore', 'undated'],
     type: sql`text`,
     rows: live,
   },
   priority: {
     keyOf: task => `${PRIORITIES.indexOf(task.priority)}`,
     isValid: key => typeof key === 'string' && /^[0-4]$/.test(key),
-    bounds: ['-1', `${PRIORITIES.length}`],
+    ranges: () => [['-1', `${PRIORITIES.length}`]],
     type: sql`smallint`,
     rows: live,
   },
@@ -83,11 +93,11 @@ export const keys: Record<KeyName<Sort>, SortKey> = {
     keyOf: task => task.position,
     // Longer than a client may write, until moveTask has shortened it.
     isValid: key => typeof key === 'string' && /^[0-9A-Za-z]+$/.test(key),
-    bounds: ['', '~'],
+    ranges: () => [['', '~']],
     type: sql`text`,
     rows: live,
   },
-  deleted_at: { ...time('deleted_at'), rows: ({ deletedSince }) => sql`deleted_at > ${deletedSince}::timestamptz` },
+  deleted_at: { ...time('deleted_at'), rows: (deletedSince ) => sql`deleted_at > $deletedSince::timestamptz` },
 }
 
 export interface Order extends SortKey {

@@ -93,7 +93,7 @@ export function usesOfStatements({ user, count, live, deleted, keysOfUser }: Own
     {},
     { completed: true },
     { completed: false },
-    { dueFrom: '2026-11-24', dueBefore: '2026-11-25', completed: false },
+    { dueAfter: '2026-11-23U', dueBefore: '2026-11-24U', completed: false },
     { undated: true },
     rare,
   ]
