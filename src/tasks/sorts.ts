@@ -97,7 +97,7 @@ export const keys: Record<KeyName<Sort>, SortKey> = {
     type: sql`text`,
     rows: live,
   },
-  deleted_at: { ...time('deleted_at'), rows: (deletedSince ) => sql`deleted_at > $deletedSince::timestamptz` },
+  deleted_at: { ...time('deleted_at'), rows: ({ deletedSince }) => sql`deleted_at > ${deletedSince}::timestamptz` },
 }
 
 export interface Order extends SortKey {
