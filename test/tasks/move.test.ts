@@ -290,3 +290,13 @@ t.test('nothing is shortened if one of the tasks has been moved in the meantime'
   await reposition(kysely, { userId: alice.id, ids, from: [a.position, b.position], to })
   t.equal(await titles(alice), 'cdab')
 })
+
+t.test('pages go on after a position that is longer than a client may write', async t => {
+  const alice = await service.newUser()
+  const [a] = await createFour(alice)
+  const position = 'A'.repeat(140)
+  await kysely.updateTable('task').set({ position }).where('user_id', '=', alice.id).where('id', '=', a.id).execute()
+  const tasks = await order(alice, 1)
+  t.same([tasks[0]?.position, tasks.length], [position, 4])
+  t.match(await alice.moveTask(a.id, { to: 'end' }), { position: /^V\d{13}/ })
+})
