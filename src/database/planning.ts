@@ -47,10 +47,13 @@ export const lockedInOrder = (
 /**
  * Joins a table with rows that `lockedInOrder` returned. Their user_id makes PostgreSQL look up each row. The value
  * itself would make it scan the user's rows if it believes that they are few; but Citus must see it to find the server
- * that has them. So it is compared in a collation that no index has.
+ * that has them. So it is compared in a collation that no index has. It seems to select next to nothing, and of a join
+ * with a unique key PostgreSQL then believes that it finds no row, and that this takes two looks: more than to scan a
+ * table that was empty when the plan was made. A range of one id is not unique to it.
  */
 export const joined = (table: string, rows: string, id: string, userId: Place) => {
   const column = (of: string, name: string) => sql.ref(`${of}.${name}`)
-  return sql`${column(table, 'user_id')} = ${column(rows, 'user_id')} and ${column(table, id)} = ${column(rows, id)}
-        and ${column(table, 'user_id')} = ${userId} collate "C"`
+  const wanted = column(rows, id)
+  return sql`${column(table, 'user_id')} = ${column(rows, 'user_id')}
+        and ${column(table, id)} between ${wanted} and ${wanted} and ${column(table, 'user_id')} = ${userId} collate "C"`
 }
