@@ -1,4 +1,4 @@
-/** All SQL of purging: the only statements that read the rows of all users. */
+/** All SQL of purging. It finds rows of all users; what it deletes at a time belongs to one. */
 import { sql } from 'kysely'
 import { joined, lockedInOrder } from '../database/planning.ts'
 import { adjustCounters } from '../database/revisions.ts'
