@@ -1161,9 +1161,9 @@ export interface components {
         /** @description Only tasks with none of these tags. Tasks without tags match. Repeat the parameter for each. */
         NotTagParameter: components["schemas"]["TagInput"][];
         /**
-         * @description Only tasks of which the title or the description has all of these words. A word matches the beginning of a word,
-         *     whatever its case and accents: `cafe` finds `Cafés`. In scripts without spaces, such as Chinese and Thai, it matches
-         *     anywhere.
+         * @description Only tasks of which the title or the description has all of these words, at most 10. A word matches the beginning of
+         *     a word, whatever its case and accents: `cafe` finds `Cafés`. In scripts without spaces, such as Chinese and Thai, it
+         *     matches anywhere.
          */
         QParameter: string;
         /**
@@ -1270,9 +1270,9 @@ export interface operations {
                 /** @description Only tasks with none of these tags. Tasks without tags match. Repeat the parameter for each. */
                 not_tag?: components["parameters"]["NotTagParameter"];
                 /**
-                 * @description Only tasks of which the title or the description has all of these words. A word matches the beginning of a word,
-                 *     whatever its case and accents: `cafe` finds `Cafés`. In scripts without spaces, such as Chinese and Thai, it matches
-                 *     anywhere.
+                 * @description Only tasks of which the title or the description has all of these words, at most 10. A word matches the beginning of
+                 *     a word, whatever its case and accents: `cafe` finds `Cafés`. In scripts without spaces, such as Chinese and Thai, it
+                 *     matches anywhere.
                  */
                 q?: components["parameters"]["QParameter"];
                 /**

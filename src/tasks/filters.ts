@@ -5,7 +5,7 @@ import type { Input } from '../contract/types.ts'
 import type { Places } from '../database/statement.ts'
 import { dueKeyOf, PRIORITIES } from './columns.ts'
 import { resolveDate } from './dates.ts'
-import { matchesSearch, searchPattern } from './search.ts'
+import { countWords, matchesSearch, searchPattern } from './search.ts'
 
 /** Values of the filters, by name; without those that the client did not send. */
 export interface Filters {
@@ -61,6 +61,9 @@ export function filtersOf(query: Query, now: Date): Filters | ValidationError[] 
   if (q !== undefined && search === undefined) {
     errors.push({ in: 'query', name: 'q', code: 'wrong_format', detail: 'must have a letter or a digit' })
   }
+  if (q !== undefined && countWords(q) > MAX_WORDS) {
+    errors.push({ in: 'query', name: 'q', code: 'too_long', detail: `must have at most ${MAX_WORDS} words` })
+  }
   if (errors.length > 0) return errors
   return {
     ...(completed !== undefined && { completed }),
@@ -73,6 +76,9 @@ export function filtersOf(query: Query, now: Date): Filters | ValidationError[] 
     ...(search !== undefined && { search }),
   }
 }
+
+/** Each word reads all of a task's text, in the worst case. */
+const MAX_WORDS = 10
 
 /** Between the keys of all times of a day and those of the next day. */
 const afterDay = (day: string) => `${day}U`

@@ -43,9 +43,15 @@ const BETWEEN = ' · '
  */
 export const fold = (text: string): string => wordsOf(text).join(' ')
 
+/** Folding may make a text eleven times as long; what exceeds this number of characters is not searched. */
+const MAX_FOLDED = 20_000
+
 /** The value of a field's folded column; null if SQL folds the field. */
 export const foldedColumn = (text: string | null): string | null =>
-  text === null || ASCII.test(text) ? null : fold(text)
+  text === null || ASCII.test(text) ? null : fold(text).slice(0, MAX_FOLDED)
+
+/** The number of words that a query has. */
+export const countWords = (query: string): number => wordsOf(query).join(' ').split(' ').length
 
 /** @returns the regular expression for `matchesSearch`, or undefined if the query has no word */
 export function searchPattern(query: string): string | undefined {

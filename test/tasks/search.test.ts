@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import t from 'tap'
-import { ownDatabase } from '../../scripts/support/service.ts'
+import { ownDatabase, startService } from '../../scripts/support/service.ts'
 import { fold, foldedColumn, matchesSearch, searchPattern } from '../../src/tasks/search.ts'
 import { openDisposable } from '../support/database.ts'
 
@@ -212,4 +212,20 @@ t.test('random queries find what the matcher in memory finds', async t => {
     { numRuns: 40 },
   )
   t.ok(pairs >= 1000 && matches >= 100 && matches <= pairs - 100, `${matches} of ${pairs} pairs match`)
+})
+
+t.test('q has at least one word and at most ten', async t => {
+  await using service = await startService()
+  const alice = await service.newUser()
+  const { id } = await alice.createTask({ title: 'one two three four five six seven eight nine ten' })
+  const list = (q: string) => alice.send.listTasks({ query: { q } })
+  const error = (detail: RegExp) => ({ status: 400, body: { errors: [{ in: 'query', name: 'q', detail }] } })
+  t.match(await list('one two three four five six seven eight nine ten'), { status: 200, body: { data: [{ id }] } })
+  t.match(await list('one two three four five six seven eight nine ten eleven'), error(/at most 10 words/))
+  t.match(await list('!'), error(/a letter or a digit/))
+})
+
+t.test('what exceeds 20,000 characters of a folded text is not searched', async t => {
+  // 18 characters each when folded.
+  t.equal(foldedColumn('\ufdfa'.repeat(10_000))?.length, 20_000)
 })
