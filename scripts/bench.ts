@@ -9,6 +9,7 @@
  * `-- --scale` measures the effect of ten million tasks, and of 100,000 tasks of one user (in PGlite, too);
  * `-- --soak` watches the memory for `--seconds`;
  * `-- --start` measures how long a start takes; `-- --processes` what a second process on the same port adds;
+ * `-- --search` measures search and filters, by a user's number of tasks;
  * `-- --sharded` compares one PostgreSQL with a Citus cluster;
  * `-- --neighbours` how one user is affected by another who sends the worst that the limits allow.
  */
@@ -19,6 +20,7 @@ import { measureNeighbours } from './bench/neighbours.ts'
 import { type BenchOptions, comparePeers, guardCost } from './bench/peers.ts'
 import { measureProcesses } from './bench/processes.ts'
 import { measureScale } from './bench/scale.ts'
+import { measureSearch } from './bench/search.ts'
 import { measureSharded } from './bench/sharded.ts'
 import { soak } from './bench/soak.ts'
 import { measureStart } from './bench/start.ts'
@@ -40,6 +42,7 @@ const modes: Record<string, Mode> = {
   start: { run: measureStart, rounds: 5, seconds: 1 },
   processes: { run: measureProcesses, rounds: 3, seconds: 3 },
   neighbours: { run: measureNeighbours, rounds: 1, seconds: 7 },
+  search: { run: measureSearch, rounds: 5, seconds: 1 },
   sharded: { run: measureSharded, rounds: 5, seconds: 4 },
 }
 
@@ -53,6 +56,7 @@ const { values } = parseArgs({
     start: { type: 'boolean', default: false },
     processes: { type: 'boolean', default: false },
     neighbours: { type: 'boolean', default: false },
+    search: { type: 'boolean', default: false },
     sharded: { type: 'boolean', default: false },
   },
 })

@@ -108,10 +108,12 @@ export function usesOfStatements({ user, count, live, deleted, keysOfUser }: Own
   }
   const lists = [...sorts(), TRASH_ORDER as Sort].flatMap(sort =>
     filters.flatMap(filters =>
-      [undefined, ...(middles[sort.split('.')[0] as string] as string[])].map(key => {
+      [undefined, ...(middles[sort.split('.')[0] as string] as string[])].flatMap(key => {
+        // Nothing is read after a task without a date if the others must have one.
+        if (key === '~' && filters.dueAfter !== undefined) return []
         const after = key === undefined ? undefined : { key, id }
         const what = `list ${sort} ${Object.keys(filters)} ${key === undefined ? '' : `after ${key}`}`
-        return [what, [page.limit, db => list(db, { ...page, sort, filters, after })]] as [string, Case]
+        return [[what, [page.limit, db => list(db, { ...page, sort, filters, after })]] as [string, Case]]
       }),
     ),
   )

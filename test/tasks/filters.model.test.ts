@@ -24,8 +24,8 @@ const some = <T>(choices: readonly T[], most: number): T[] => [
   ...new Set(Array.from({ length: 1 + below(most) }, () => pick(choices))),
 ]
 
-const LIVE = 150
-const DELETED = 50
+const LIVE = 110
+const DELETED = 40
 
 /** It is three different days in these zones. */
 const NOW = new Date('2026-11-24T10:30:00.000Z')
