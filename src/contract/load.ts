@@ -43,7 +43,6 @@ export interface Document {
     header_bytes: number
     members: number
     page_bytes: number
-    scanned_tasks: number
     kept_response_bytes: number
     request_id_characters: number
     validation_errors: number

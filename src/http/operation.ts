@@ -27,6 +27,9 @@ export interface Dependencies {
   log: FastifyBaseLogger
 }
 
+/** How many tasks a request with filters reads at most, as listTasks says: some milliseconds. */
+const MAX_SCANNED = 5_000
+
 const now = () => new Date()
 
 /** Every operation that uses the database declares 503, for the database may be unavailable. */
@@ -48,8 +51,8 @@ export function createRouteHandler(
   const takesPrecondition = PRECONDITION_HEADERS.some(has)
   const ids = parameters.filter(({ in: place, schema }) => place === 'path' && schema.format === 'uuid')
   const { 'x-limits': maximum } = contract.document
-  const { page_bytes: pageBytes, scanned_tasks: scannedTasks, kept_response_bytes: responseBytes } = maximum
-  const limits: Limits = { tombstoneRetention: retention.tombstones, pageBytes, scannedTasks, quotas }
+  const { page_bytes: pageBytes, kept_response_bytes: responseBytes } = maximum
+  const limits: Limits = { tombstoneRetention: retention.tombstones, pageBytes, scannedTasks: MAX_SCANNED, quotas }
   const keyLimits: KeyLimits = { lifetime: retention.keys, responseBytes, userBytes: quotas.keyBytes }
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
