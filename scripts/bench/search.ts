@@ -12,7 +12,7 @@ const MANY = 100_000
 /** The tasks of other users in the second database. */
 const OTHERS = 1_000_000
 
-const REQUESTS_PER_ROUND = 40
+const REQUESTS_PER_ROUND = 50
 /** Maximum of the p95, in ms: more than that of a plain page for the one user, and altogether for the other. */
 const MOST_MORE = 15
 const MOST = 100

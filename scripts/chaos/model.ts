@@ -97,7 +97,8 @@ export function apply(state: State, call: Call, outcome: Outcome): State | undef
 function change(before: State, after: State, outcome: Outcome, status: 200 | 201): State | undefined {
   const { content, deleted } = after
   const isSame = same(before.content, content) && before.deleted === deleted
-  if (outcome === undefined) return isSame ? before : { content, deleted }
+  // A move may have changed the position, to one that only the lost response named.
+  if (outcome === undefined) return isSame && content?.position !== undefined ? before : { content, deleted }
   if (!('content' in outcome) || outcome.status !== status || !same(outcome.content, content)) return undefined
   const { revision } = outcome
   if (before.revision !== undefined && revision !== undefined) {

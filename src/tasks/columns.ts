@@ -77,5 +77,5 @@ const read: Partial<Record<keyof Task, (of: string) => RawBuilder<unknown>>> = {
 export const columnsOf = (of: string) =>
   sql.join(names.map(name => sql`${(read[name] ?? (() => columnOf(of, name)))(of)} as ${sql.ref(name)}`))
 
-/** The same, from a subquery whose columns have the values of a response. */
+/** The columns as they are: of the table as stored, of a subquery with the values of a response as in a response. */
 export const columnsRead = (from: string) => sql.join(names.map(name => columnOf(from, name)))

@@ -5,7 +5,7 @@ import type { Input } from '../contract/types.ts'
 import type { Places } from '../database/statement.ts'
 import { dueKeyOf, PRIORITIES } from './columns.ts'
 import { resolveDate } from './dates.ts'
-import { countWords, matchesSearch, searchPattern } from './search.ts'
+import { countWords, matchesSearch, type SearchPatterns, searchPatterns } from './search.ts'
 
 /** Values of the filters, by name; without those that the client did not send. */
 export interface Filters {
@@ -18,8 +18,7 @@ export interface Filters {
   priorities?: number[]
   tags?: string[]
   notTags?: string[]
-  /** From `searchPattern`. */
-  search?: string
+  search?: SearchPatterns
 }
 export type Filter = keyof Filters
 
@@ -57,7 +56,7 @@ export function filtersOf(query: Query, now: Date): Filters | ValidationError[] 
   }
   const [dueFrom, dueTo] = [day('due_from'), day('due_to')]
   const dueAfter = dueFrom === undefined ? (has_due ? '' : undefined) : afterDay(dayBefore(dueFrom))
-  const search = q === undefined ? undefined : searchPattern(q)
+  const search = q === undefined ? undefined : searchPatterns(q)
   if (q !== undefined && search === undefined) {
     errors.push({ in: 'query', name: 'q', code: 'wrong_format', detail: 'must have a letter or a digit' })
   }
@@ -87,7 +86,7 @@ const afterDay = (day: string) => `${day}U`
 const dayBefore = (day: string) => new Date(Date.parse(day) - 86_400_000).toISOString().slice(0, day.length)
 
 function notADay(name: string, text: string, zone: string | undefined): ValidationError {
-  const isRelative = !/^\d/.test(text)
+  const isRelative = !/^\d{4}-/.test(text)
   if (isRelative && zone === undefined) {
     return { in: 'query', name: 'time_zone', code: 'required', detail: `is required with ${name}=${text}` }
   }

@@ -54,7 +54,7 @@ const listing = (name: string | undefined, order: Order, filters: readonly Filte
     // The row comparison becomes the start of an index range.
     const ranges = states.map(
       state => sql`
-        (select ${columnsOf('task')}, ${column} as sort_key${matches} from task
+        (select ${columnsRead('task')}, ${column} as sort_key${matches} from task
         where user_id = ${places.userId} and ${state} and ${rows(places)}
           and (${column}, id) ${after} (${places.key}::${type}, ${places.id}::uuid)${end}
         order by ${column} ${direction}, id ${direction}
@@ -64,7 +64,8 @@ const listing = (name: string | undefined, order: Order, filters: readonly Filte
       select * from (${sql.join(ranges, sql` union all `)}) as ranges
       order by ${inOrder}
       ${most}`
-    const columns = columnsRead('measured')
+    // Computed for the rows of the page, not for all that are read.
+    const columns = columnsOf('measured')
     if (!isScanned) return boundedInBytes(merged, inOrder, columns, places.pageBytes)
     const page = sql`
       select * from (

@@ -53,23 +53,28 @@ export const foldedColumn = (text: string | null): string | null =>
 /** The number of words that a query has. */
 export const countWords = (query: string): number => wordsOf(query).join(' ').split(' ').length
 
-/** @returns the regular expression for `matchesSearch`, or undefined if the query has no word */
-export function searchPattern(query: string): string | undefined {
+/** A pattern for `like` that finds every match and more, in half the time, and the regular expression. */
+export type SearchPatterns = [like: string, regular: string]
+
+/** @returns the patterns for `matchesSearch`, or undefined if the query has no word */
+export function searchPatterns(query: string): SearchPatterns | undefined {
   const words = [...new Set(wordsOf(query))]
   // A word that begins another one adds nothing.
   const conditions = words.filter(word => !words.some(other => other !== word && other.startsWith(word)))
   if (conditions.length === 0) return undefined
   // Nothing to escape: words have letters, marks and digits only.
   const condition = (word: string) => (BEGINS_UNSPACED.test(word) ? `(?=.*${word})` : `(?=(.*${SEPARATOR})?${word})`)
-  return `^${conditions.map(condition).join('')}`
+  const [longest] = conditions.toSorted((one, other) => other.length - one.length)
+  return [`%${longest}%`, `^${conditions.map(condition).join('')}`]
 }
 
-/** Whether a task matches, in SQL. @param pattern from `searchPattern` */
-export function matchesSearch(fields: readonly SearchedField[], pattern: Place | string): RawBuilder<boolean> {
+/** Whether a task matches, in SQL. @param patterns from `searchPatterns` */
+export function matchesSearch(fields: readonly SearchedField[], patterns: Place | SearchPatterns): RawBuilder<boolean> {
   const texts = fields.map(
     ({ column, folded }) => sql`coalesce(${sql.ref(folded)}, lower(${sql.ref(column)} collate "C"), '')`,
   )
-  return sql`(${sql.join(texts, sql` || ${sql.lit(BETWEEN)} || `)}) ~ ${pattern}::text`
+  const text = sql`(${sql.join(texts, sql` || ${sql.lit(BETWEEN)} || `)})`
+  return sql`(${text} like (${patterns}::text[])[1] and ${text} ~ (${patterns}::text[])[2])`
 }
 
 /** The words of a text, folded; spaces in a word are where its script changes. */

@@ -230,3 +230,54 @@ t.test('a response that cannot be parsed is reported, and a lost one or 503 is n
     t.match(await get(nonsense), { answer: undefined, findings: [/^GET: the response is not HTTP: /] })
   }
 })
+
+t.test('dates, tags, priority and order of a task are part of its history', t => {
+  const day = (date: string, time: string | null = null) => ({ date, time, time_zone: null })
+  const seen = (changes: Partial<Content>, revision: number): Outcome => ({
+    status: 200,
+    content: { ...content('A'), position: 'V', ...changes },
+    revision,
+  })
+  const calls: [Call, Outcome][] = [
+    [{ kind: 'create', content: content('A') }, { ...seen({}, 1), status: 201 } as Outcome],
+    [{ kind: 'retime', time: '09:00' }, { status: 422 }],
+    [{ kind: 'postpone', date: '2026-12-01' }, seen({ due: day('2026-12-01') }, 2)],
+    [{ kind: 'retime', time: '09:00' }, seen({ due: day('2026-12-01', '09:00') }, 3)],
+    [{ kind: 'postpone', date: '2026-12-02' }, seen({ due: day('2026-12-02', '09:00') }, 4)],
+    [{ kind: 'tag', tag: 'b' }, seen({ due: day('2026-12-02', '09:00'), tags: ['b'] }, 5)],
+    [{ kind: 'tag', tag: 'a' }, seen({ due: day('2026-12-02', '09:00'), tags: ['a', 'b'] }, 6)],
+    [{ kind: 'untag', tag: 'b' }, seen({ due: day('2026-12-02', '09:00'), tags: ['a'] }, 7)],
+    [
+      { kind: 'prioritise', priority: 'high' },
+      seen({ due: day('2026-12-02', '09:00'), tags: ['a'], priority: 'high' }, 8),
+    ],
+    [
+      { kind: 'move', to: 'end' },
+      seen({ due: day('2026-12-02', '09:00'), tags: ['a'], priority: 'high', position: 'W' }, 9),
+    ],
+  ]
+  const history = (last: Outcome | typeof unknown = calls.at(-1)?.[1]) =>
+    calls.map(([call, outcome], index) =>
+      operation(index * 2, index * 2 + 1, call, index === calls.length - 1 ? last : outcome),
+    )
+  const end = (changes: Partial<Content>, revision: number) =>
+    operation(
+      100,
+      101,
+      { kind: 'read' },
+      seen({ due: day('2026-12-02', '09:00'), tags: ['a'], priority: 'high', ...changes }, revision),
+    )
+  t.equal(findContradiction(history()), undefined)
+  t.equal(findContradiction([...history(), end({ position: 'W' }, 9)]), undefined)
+  t.equal(findContradiction([...history(unknown), end({ position: 'X' }, 9)]), undefined, 'a move without a response')
+  t.equal(findContradiction([...history(unknown), end({}, 8)]), undefined, 'or one that did not happen')
+  for (const wrong of [
+    { position: 'V' },
+    { tags: ['a', 'b'] },
+    { priority: 'none' },
+    { due: day('2026-12-01', '09:00') },
+  ]) {
+    t.ok(findContradiction([...history(), end({ position: 'W', ...wrong }, 9)]), JSON.stringify(wrong))
+  }
+  t.end()
+})

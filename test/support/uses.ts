@@ -17,6 +17,7 @@ import type { Filters } from '../../src/tasks/filters.ts'
 import { list } from '../../src/tasks/list-queries.ts'
 import * as positions from '../../src/tasks/position-queries.ts'
 import * as tasks from '../../src/tasks/queries.ts'
+import type { SearchPatterns } from '../../src/tasks/search.ts'
 import { type Sort, TRASH_ORDER } from '../../src/tasks/sorts.ts'
 import * as users from '../../src/users/queries.ts'
 
@@ -88,7 +89,12 @@ export function usesOfStatements({ user, count, live, deleted, keysOfUser }: Own
     priority: ['2'],
     position: ['V1'],
   }
-  const rare = { priorities: [4], tags: ['rare'], notTags: ['other'], search: '^(?=(.* )?rare)' }
+  const rare = {
+    priorities: [4],
+    tags: ['rare'],
+    notTags: ['other'],
+    search: ['%rare%', '^(?=(.* )?rare)'] as SearchPatterns,
+  }
   const filters: Filters[] = [
     {},
     { completed: true },

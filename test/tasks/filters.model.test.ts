@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import t from 'tap'
 import type { User } from '../../scripts/support/client.ts'
 import { createRandom } from '../../scripts/support/random.ts'
-import { type Answer, startService, type Task } from '../../scripts/support/service.ts'
+import { type Answer, onPostgres, startService, type Task } from '../../scripts/support/service.ts'
 import { Problem } from '../../src/contract/problem.ts'
 import type { Input } from '../../src/contract/types.ts'
 import { listTasks } from '../../src/tasks/handlers.ts'
@@ -23,6 +23,11 @@ const chance = (percent: number) => below(100) < percent
 const some = <T>(choices: readonly T[], most: number): T[] => [
   ...new Set(Array.from({ length: 1 + below(most) }, () => pick(choices))),
 ]
+
+/** PGlite takes several times as long for each, most of it to plan the statement. */
+const LISTS = onPostgres ? 10_000 : 5_000
+/** How many of them are in flight at once. */
+const TOGETHER = 4
 
 const LIVE = 110
 const DELETED = 40
@@ -73,7 +78,8 @@ async function createTasks(user: User): Promise<{ live: Task[]; deleted: Task[] 
     update task set created_at = ${NOW.toJSON()}::timestamptz - mod(revision, 7) * interval '1 day',
       updated_at = ${NOW.toJSON()}::timestamptz - mod(revision, 5) * interval '1 hour'
     where user_id = ${user.id}`.execute(kysely)
-  const tasks = await Promise.all(ids.map(id => user.getTask(id)))
+  const tasks: Task[] = []
+  for (const id of ids) tasks.push(await user.getTask(id))
   const live = tasks.slice(0, LIVE)
   const deleted = tasks
     .slice(LIVE)
@@ -180,19 +186,19 @@ const isScanned = ({ sort, priority, tag, not_tag, q, due_from, due_to, has_due 
   [priority, tag, not_tag, q].some(filter => filter !== undefined) ||
   (!sort?.startsWith('due') && [due_from, due_to, has_due].some(filter => filter !== undefined))
 
-t.test('10,000 random lists are those of a filter and a sort in memory, page by page', async t => {
+t.test(`${LISTS} random lists are those of a filter and a sort in memory, page by page`, async t => {
   const alice = await service.newUser()
   const tasks = await createTasks(alice)
   const seen = { tasks: 0, pages: 0, 'short pages': 0, 'empty pages': 0, 'cursors without a due date': 0, empty: 0 }
   const byId = new Map([...tasks.live, ...tasks.deleted].map(task => [task.id, task]))
-  for (let count = 0; count < 10_000; count += 1) {
+  const compareOne = async (nth: number) => {
     const query = randomQuery()
     const scanned = chance(6) ? 10 + below(150) : 5000
     const total = query.deleted ? DELETED : LIVE
     const most = isScanned(query) ? Math.ceil(total / scanned) : 0
     const wanted = expected(tasks, query)
     const found: string[] = []
-    const what = `seed ${seed}, list ${count}, at most ${scanned} read: ${JSON.stringify(query)}`
+    const what = `seed ${seed}, list ${nth}, at most ${scanned} read: ${JSON.stringify(query)}`
     let pages = 0
     for (let cursor: string | null | undefined; cursor !== null; ) {
       const { data, next_cursor } = await page(alice, { ...query, ...(cursor && { cursor }) }, scanned)
@@ -208,18 +214,18 @@ t.test('10,000 random lists are those of a filter and a sort in memory, page by 
         seen['cursors without a due date'] += 1
       cursor = next_cursor
     }
-    if (found.join() !== wanted.join()) {
-      t.same(found, wanted, what)
-      return
-    }
+    if (found.join() !== wanted.join()) t.same(found, wanted, what)
     if (pages > Math.max(1, Math.ceil(wanted.length / query.limit)) + most) t.fail(`${pages} pages; ${what}`)
     seen.tasks += found.length
     seen.pages += pages
     if (found.length === 0) seen.empty += 1
   }
+  for (let nth = 0; nth < LISTS && t.passing(); nth += TOGETHER) {
+    await Promise.all(Array.from({ length: TOGETHER }, (_, more) => compareOne(nth + more)))
+  }
   t.comment(JSON.stringify(seen))
-  for (const [what, count] of Object.entries(seen)) t.ok(count >= 20, `${count} ${what}`)
-  t.ok(seen.empty <= 7_000, 'most lists are not empty')
+  for (const [what, count] of Object.entries(seen)) t.ok(count >= 10, `${count} ${what}`)
+  t.ok(seen.empty <= LISTS * 0.7, 'most lists are not empty')
 })
 
 t.test('lists over HTTP, whose Link headers lead from page to page', async t => {

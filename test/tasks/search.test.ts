@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { sql } from 'kysely'
 import t from 'tap'
 import { ownDatabase, startService } from '../../scripts/support/service.ts'
-import { fold, foldedColumn, matchesSearch, searchPattern } from '../../src/tasks/search.ts'
+import { fold, foldedColumn, matchesSearch, type SearchPatterns, searchPatterns } from '../../src/tasks/search.ts'
 import { openDisposable } from '../support/database.ts'
 
 interface Searched {
@@ -45,15 +45,15 @@ const fields = [
 ]
 
 /** The numbers of the stored tasks that match, from 0. */
-async function search(pattern: string): Promise<number[]> {
+async function search(patterns: SearchPatterns): Promise<number[]> {
   const { rows } = await sql<{ id: number }>`
-    select id from searched where ${matchesSearch(fields, pattern)} order by id`.execute(kysely)
+    select id from searched where ${matchesSearch(fields, patterns)} order by id`.execute(kysely)
   return rows.map(({ id }) => id - 1)
 }
 
 async function finds(query: string, title: string, description: string | null = null): Promise<boolean> {
   await store([{ title, description }])
-  return (await search(searchPattern(query) as string)).length === 1
+  return (await search(searchPatterns(query) as SearchPatterns)).length === 1
 }
 
 /** Each with a query, a title that it finds, and one that it does not find. */
@@ -118,7 +118,7 @@ t.test('a query of 200 words', async t => {
 
 t.test('a query without a word has no pattern', async t => {
   for (const query of ['', ' ', '%', '_', '\\', '…!?', '🚀', '\u0301', '\u00ad'])
-    t.equal(searchPattern(query), undefined)
+    t.equal(searchPatterns(query), undefined)
 })
 
 t.test('only text that is not ASCII is stored folded', async t => {
@@ -200,11 +200,12 @@ t.test('random queries find what the matcher in memory finds', async t => {
     fc.asyncProperty(tasks, queries, async (tasks, queries) => {
       await store(tasks)
       for (const query of queries) {
-        const pattern = searchPattern(query)
-        t.equal(pattern === undefined, runsByWord(query).length === 0)
-        if (pattern === undefined) continue
+        const patterns = searchPatterns(query)
+        t.equal(patterns === undefined, runsByWord(query).length === 0)
+        if (patterns === undefined) continue
         const expected = tasks.flatMap((task, i) => (matchesInMemory(query, task) ? [i] : []))
-        if ((await search(pattern)).join() !== expected.join()) throw new Error(`${JSON.stringify(query)}: ${expected}`)
+        if ((await search(patterns)).join() !== expected.join())
+          throw new Error(`${JSON.stringify(query)}: ${expected}`)
         pairs += tasks.length
         matches += expected.length
       }
