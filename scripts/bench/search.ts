@@ -58,7 +58,8 @@ const requests: Record<string, string> = {
 interface Case {
   name: string
   column: string
-  url: string
+  origin: string
+  path: string
   milliseconds: number[]
 }
 
@@ -78,20 +79,19 @@ export async function measureSearch({ url, rounds, signal }: BenchOptions): Prom
     for (const tasks of [FEW, MANY]) {
       for (const [name, query] of Object.entries(requests)) {
         const path = `/api/${userOf(tasks)}/tasks?limit=50&${query}`
-        cases.push({ name, column: columnOf(tasks, others), url: origin + path, milliseconds: [] })
+        cases.push({ name, column: columnOf(tasks, others), origin, path, milliseconds: [] })
       }
     }
   }
   using agent = Object.assign(new Agent({ keepAlive: true, maxSockets: 1 }), {
     [Symbol.dispose]: () => agent.destroy(),
   })
-  // The first round warms up databases and compilers.
+  // The first round warms up databases and compilers. The requests take turns, so that all have the same disturbances.
   for (let round = 0; round <= rounds && !signal.aborted; round += 1) {
     console.error(`round ${round} of ${rounds}`)
-    for (const { url, milliseconds } of cases) {
-      const { origin, pathname, search } = new URL(url)
-      for (let count = 0; count < REQUESTS_PER_ROUND; count += 1) {
-        const duration = await time(agent, origin, { method: 'GET', path: pathname + search })
+    for (let count = 0; count < REQUESTS_PER_ROUND; count += 1) {
+      for (const { origin, path, milliseconds } of cases) {
+        const duration = await time(agent, origin, { method: 'GET', path })
         if (round > 0) milliseconds.push(duration)
       }
     }
