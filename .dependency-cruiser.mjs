@@ -160,9 +160,9 @@ export default {
     ),
     forbid(
       'migrations',
-      'A migration is frozen: it must do the same after any change of the code.',
+      'A migration is frozen: it must do the same after any change of the code. But texts are folded as queries are.',
       { path: '^migrations/' },
-      { path: '^(src|scripts|test)/' },
+      { path: '^(src|scripts|test)/', pathNot: '^src/tasks/search[.]ts$' },
     ),
     forbid(
       'unused in the service',

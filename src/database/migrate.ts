@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import { type Migration, type MigrationInfo, type MigrationResultSet, Migrator } from 'kysely/migration'
 import { distributeNew } from './distribution.ts'
+import { isLockTimeout } from './errors.ts'
 import { analyzeLarge } from './statistics.ts'
 import type { Tables } from './tables.ts'
 
@@ -15,7 +16,7 @@ const extension = extname(import.meta.filename)
 /** The oldest PostgreSQL that the tests run on, as server_version_num. */
 export const OLDEST_SERVER = 150000
 
-/** The advisory lock held while migrating, and how many milliseconds others wait between attempts to acquire it. */
+/** The advisory lock held while migrating, and how many milliseconds pass between attempts to acquire any lock. */
 const LOCK = 4_093_260_117
 const LOCK_RETRY = 300
 
@@ -41,7 +42,7 @@ export const migrationStatus = (db: Kysely<Tables>): Promise<readonly MigrationI
  * Runs the pending migrations and returns their names. If none is pending, it takes no lock and accepts a schema that
  * is newer than this code, so that a deployment can be rolled back.
  * @param quick finds out whether any is pending, and holds the lock; `db` itself if no other process can migrate
- * @param signal ends the wait for another process that migrates
+ * @param signal ends the wait for another process that migrates, and for locks
  */
 export async function migrateUp(db: Kysely<Tables>, quick = db, signal?: AbortSignal): Promise<string[]> {
   await requireVersion(quick)
@@ -49,7 +50,7 @@ export async function migrateUp(db: Kysely<Tables>, quick = db, signal?: AbortSi
   const work = async () => {
     const done: string[] = []
     for (const { migration } of (await migrationStatus(db)).filter(info => !isDone(info))) {
-      done.push(...names(await migrator(db).migrateUp(optionsOf(migration))))
+      done.push(...(await runNext(() => migrator(db).migrateUp(optionsOf(migration)), signal)))
       // Before the next migration, which may join a new table with one that is distributed.
       await distributeNew(db)
     }
@@ -64,7 +65,7 @@ export async function migrateUp(db: Kysely<Tables>, quick = db, signal?: AbortSi
 export const migrateDown = (db: Kysely<Tables>, quick = db): Promise<string[]> =>
   runExclusively(db, quick, async () => {
     const newest = (await migrationStatus(db)).findLast(isDone)
-    return names(await migrator(db).migrateDown(optionsOf(newest?.migration)))
+    return runNext(() => migrator(db).migrateDown(optionsOf(newest?.migration)))
   })
 
 const isDone = ({ executedAt }: MigrationInfo) => executedAt !== undefined
@@ -100,9 +101,15 @@ export async function runExclusively(
   return []
 }
 
-function names({ error, results = [] }: MigrationResultSet): string[] {
-  if (error !== undefined) throw error
-  return results.map(result => result.migrationName)
+/** Runs a migration until it gets its locks: one that sets `lock_timeout` gives them up, and requests go on. */
+async function runNext(run: () => Promise<MigrationResultSet>, signal?: AbortSignal): Promise<string[]> {
+  while (!signal?.aborted) {
+    const { error, results = [] } = await run()
+    if (error === undefined) return results.map(result => result.migrationName)
+    if (!isLockTimeout(error)) throw error
+    await sleep(LOCK_RETRY, undefined, { signal }).catch(() => undefined)
+  }
+  return []
 }
 
 /** Throws if the server is older than `oldest`, a server_version_num. */

@@ -1,14 +1,18 @@
 /**
  * Migrations beside other processes: several that migrate at once, writers, and a crash during the build of an index.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import t from 'tap'
 import { environment, startProcess, untilHealthy } from '../../scripts/support/process.ts'
 import { client, onPostgres, randomUser } from '../../scripts/support/service.ts'
-import { migrateUp, migrationStatus } from '../../src/database/migrate.ts'
+import { migrateDown, migrateUp, migrationStatus } from '../../src/database/migrate.ts'
 import type { Tables } from '../../src/database/tables.ts'
 import { untilWaiting } from '../support/locks.ts'
-import { insertTask, openBeforeLast, openEmpty } from '../support/migrations.ts'
+import { insertTask, openBefore, openEmpty } from '../support/migrations.ts'
+
+/** It builds an index. */
+const INDEXES = '0004_one_index_per_sort'
 
 /** Begins a transaction that has written a task. */
 async function startWriter(db: Kysely<Tables>) {
@@ -37,7 +41,7 @@ t.test(
   'several servers that start at once migrate once',
   { skip: !onPostgres && 'PGlite serves one process' },
   async t => {
-    await using opened = await openBeforeLast()
+    await using opened = await openBefore()
     const { config, db } = opened
     await using stack = new AsyncDisposableStack()
     const start = async () => stack.use(await startProcess(environment(config)))
@@ -84,8 +88,8 @@ t.test(
   'indexes are built while others write and another process waits to migrate',
   { skip: !onPostgres && 'PGlite has one session' },
   async t => {
-    await using opened = await openBeforeLast()
-    const { database, db, last } = opened
+    await using opened = await openBefore(INDEXES)
+    const { database, db, pending } = opened
     const writer = await startWriter(db)
     const migrating = database.migrate(migrateUp)
     await untilWaiting(db, 'task_trash_idx')
@@ -103,14 +107,14 @@ t.test(
     await insertTask(db)
     await untilWaiting(db, 'task_trash_idx')
     await writer.commit().execute()
-    t.same(await Promise.all([migrating, waiting]), [[last], []])
+    t.same(await Promise.all([migrating, waiting]), [pending, []])
     t.same(await invalidIndexes(db), [])
   },
 )
 
 t.test('an index left invalid by a crash is rebuilt', { skip: !onPostgres && 'PGlite has one session' }, async t => {
-  await using opened = await openBeforeLast()
-  const { database, db, last } = opened
+  await using opened = await openBefore(INDEXES)
+  const { database, db, pending } = opened
   const writer = await startWriter(db)
   const migrating = database.migrate(migrateUp)
   await untilWaiting(db, 'task_trash_idx')
@@ -121,6 +125,47 @@ t.test('an index left invalid by a crash is rebuilt', { skip: !onPostgres && 'PG
   await ended
   await writer.commit().execute()
   t.same(await invalidIndexes(db), ['task_trash_idx'])
-  t.same(await database.migrate(migrateUp), [last])
+  t.same(await database.migrate(migrateUp), pending)
   t.same(await invalidIndexes(db), [])
+})
+
+t.test(
+  'columns are added between transactions: none waits for the others',
+  { skip: !onPostgres && 'PGlite has one session' },
+  async t => {
+    await using opened = await openBefore('0005_organise')
+    const { database, db, pending } = opened
+    const writer = await startWriter(db)
+    const migrating = database.migrate(migrateUp)
+    for (const _ of [1, 2]) {
+      await untilWaiting(db, 'alter table task')
+      await insertTask(db)
+    }
+    await writer.commit().execute()
+    t.same(await migrating, pending)
+  },
+)
+
+t.test('a migration that does not get a lock in time is run again, until it does or a signal comes', async t => {
+  await using opened = await openBefore('0005_organise')
+  const { database, db, pending } = opened
+  // A sequence counts the attempts, because it keeps its value when a transaction is rolled back.
+  await sql`create sequence attempt minvalue -1000000 start -2`.execute(db)
+  await sql`
+    create function refuse() returns event_trigger language plpgsql as $$ begin
+      if nextval('attempt') < 0 then raise 'refused' using errcode = 'lock_not_available'; end if;
+    end $$`.execute(db)
+  await sql`
+    create event trigger refusal on ddl_command_start when tag in ('ALTER TABLE') execute function refuse()`.execute(db)
+  t.same(await database.migrate(migrateUp), pending)
+  t.same(await invalidIndexes(db), [])
+
+  await database.migrate(migrateDown)
+  await sql`alter sequence attempt restart -1000000`.execute(db)
+  const stopping = new AbortController()
+  const stopped = database.migrate((db, quick) => migrateUp(db, quick, stopping.signal))
+  const isTried = sql<{ tried: boolean }>`select is_called as tried from attempt`
+  while (!(await isTried.execute(db)).rows[0]?.tried) await sleep(5)
+  stopping.abort()
+  t.same(await stopped, [])
 })

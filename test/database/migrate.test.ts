@@ -5,7 +5,8 @@ import t from 'tap'
 import { onCitus } from '../../scripts/support/service.ts'
 import { migrateDown, migrateUp, migrationStatus, requireVersion } from '../../src/database/migrate.ts'
 import type { Tables } from '../../src/database/tables.ts'
-import { openBeforeLast, openEmpty } from '../support/migrations.ts'
+import { foldedColumn } from '../../src/tasks/search.ts'
+import { insertTask, openBefore, openEmpty } from '../support/migrations.ts'
 
 /** The schema as the catalogue describes it. */
 async function schema(db: Kysely<Tables>): Promise<unknown[]> {
@@ -102,7 +103,7 @@ t.test('a migration analyzes large tables, and no others', { skip: withoutSizes 
       where schemaname = 'public'`.execute(db)
     return rows.map(({ name }) => name)
   }
-  await using opened = await openBeforeLast()
+  await using opened = await openBefore()
   const { db, database } = opened
   await sql`
     insert into task (user_id, id, title, completed, created_at, updated_at, revision)
@@ -111,6 +112,31 @@ t.test('a migration analyzes large tables, and no others', { skip: withoutSizes 
   t.same(await known(db), [])
   await database.migrate(migrateUp)
   t.same(await known(db), ['task'])
+})
+
+t.test('the texts of tasks from before are folded for search', async t => {
+  await using opened = await openBefore('0005_organise')
+  const { db, database } = opened
+  await sql`
+    insert into task (user_id, id, title, completed, created_at, updated_at, revision)
+    select 'user', gen_random_uuid(), 'Ärger ' || number, false, now(), now(), number
+    from generate_series(1, 501) as number`.execute(db)
+  await insertTask(db, new Date().toISOString(), 'Éclair')
+  await sql`update task set description = 'ΣΊΣΥΦΟΣ' where title = 'Ärger 1'`.execute(db)
+  await database.migrate(migrateUp)
+  const { rows } = await sql<{
+    title: string
+    description: string | null
+    title_folded: string | null
+    description_folded: string | null
+  }>`select title, description, title_folded, description_folded from task`.execute(db)
+  t.equal(rows.length, 504)
+  for (const { title, description, title_folded, description_folded } of rows) {
+    t.equal(title_folded, foldedColumn(title), title)
+    t.equal(description_folded, foldedColumn(description))
+  }
+  const folded = rows.map(row => row.title_folded)
+  t.ok(folded.includes('eclair') && folded.includes('arger 501'))
 })
 
 t.test('a schema newer than the code is left as it is', async t => {

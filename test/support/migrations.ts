@@ -30,24 +30,30 @@ export async function openEmpty(): Promise<Opened> {
   return opened
 }
 
-/** Opens a new database at the schema before the last migration, with a task and a tombstone. */
-export async function openBeforeLast(): Promise<Opened & { last: string }> {
+/**
+ * Opens a new database at the schema before a migration, with a task and a tombstone.
+ * @param name of the migration; without it, the last one
+ * @returns the names of the migrations that are pending, too
+ */
+export async function openBefore(name?: string): Promise<Opened & { pending: string[] }> {
   const opened = await openOwn()
   const { database, db } = opened
   await database.migrate(migrateUp)
-  const [last] = await database.migrate(migrateDown)
+  const pending: string[] = []
+  do pending.unshift(...(await database.migrate(migrateDown)))
+  while (name !== undefined && pending[0] !== name)
   await insertTask(db)
   await insertTask(db, new Date().toISOString())
-  return { ...opened, last: last as string }
+  return { ...opened, pending }
 }
 
-export const insertTask = (db: Kysely<Tables>, deletedAt: string | null = null) =>
+export const insertTask = (db: Kysely<Tables>, deletedAt: string | null = null, title = 'A task') =>
   db
     .insertInto('task')
     .values({
       user_id: randomUser(),
       id: randomUUID(),
-      title: 'A task',
+      title,
       completed: false,
       created_at: '2025-01-01T00:00:00Z',
       updated_at: '2025-01-01T00:00:00Z',
