@@ -53,7 +53,8 @@ class SharingDriver implements Driver {
   }
 
   async beginTransaction(connection: SharingConnection, settings: TransactionSettings): Promise<void> {
-    connection.own = (await this.#transactions.acquireConnection()) as OwnConnection
+    // A second transaction on a connection that the caller holds gets the same one.
+    connection.own ??= (await this.#transactions.acquireConnection()) as OwnConnection
     await this.#transactions.beginTransaction(connection.own, settings)
   }
 
