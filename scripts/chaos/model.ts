@@ -45,6 +45,8 @@ export type Outcome =
   | { status: 204 | 404 | 409 | 412 | 422 }
   | undefined
 
+type Created = State & { content: Content }
+
 export const nothing: State = { content: null, deleted: false }
 
 /**
@@ -64,7 +66,7 @@ export function apply(state: State, call: Call, outcome: Outcome): State | undef
   const changed = (part: Partial<Content>) => change(state, { content: { ...content, ...part }, deleted }, outcome, 200)
   switch (call.kind) {
     case 'read':
-      return change(state, state, outcome, 200)
+      return changed({})
     case 'replace':
       return changed(call.content)
     case 'retitle':
@@ -94,11 +96,11 @@ export function apply(state: State, call: Call, outcome: Outcome): State | undef
 }
 
 /** `after` with the returned revision, which must be greater if something changed and otherwise the same. */
-function change(before: State, after: State, outcome: Outcome, status: 200 | 201): State | undefined {
+function change(before: State, after: Created, outcome: Outcome, status: 200 | 201): State | undefined {
   const { content, deleted } = after
   const isSame = same(before.content, content) && before.deleted === deleted
   // A move may have changed the position, to one that only the lost response named.
-  if (outcome === undefined) return isSame && content?.position !== undefined ? before : { content, deleted }
+  if (outcome === undefined) return isSame && content.position !== undefined ? before : { content, deleted }
   if (!('content' in outcome) || outcome.status !== status || !same(outcome.content, content)) return undefined
   const { revision } = outcome
   if (before.revision !== undefined && revision !== undefined) {
@@ -108,7 +110,7 @@ function change(before: State, after: State, outcome: Outcome, status: 200 | 201
   return { content: outcome.content, deleted, revision: revision ?? (isSame ? before.revision : undefined) }
 }
 
-function same(one: Content | null, other: Content | null): boolean {
-  const [{ position, ...a } = {}, { position: second, ...b } = {}] = [one ?? undefined, other ?? undefined]
+function same(one: Content | null, other: Content): boolean {
+  const [{ position, ...a }, { position: second, ...b }] = [one ?? ({} as Partial<Content>), other]
   return isDeepStrictEqual(a, b) && (position === undefined || second === undefined || position === second)
 }

@@ -92,7 +92,8 @@ export function rewritten(
   place: number,
   random = secure,
 ): { from: number; positions: string[] } {
-  const isLong = (nth: number) => (window[nth]?.length ?? 0) > MAX_OF_BOUNDS
+  // Only the outermost two can be null.
+  const isLong = (nth: number) => (window[nth] as string).length > MAX_OF_BOUNDS
   let [from, to] = [place, place + 1]
   while (from > 1 && isLong(from - 1)) from--
   while (to < window.length - 1 && isLong(to)) to++
@@ -123,14 +124,15 @@ function findHeads(count: number, lower: string | null, upper: string | null): n
 /** The shortest length at which at least `needed` positions are between two others: the first one, and how many. */
 function findGap(lower: string, upper: string | null, needed: bigint) {
   if (upper !== null && (lower >= upper || upper.endsWith('0'))) throw new RangeError(`not between ${lower}, ${upper}`)
-  let low = 0n
-  let high = upper === null ? 1n : 0n
-  for (let length = 1; ; length++) {
+  let [low, high] = [0n, upper === null ? 1n : 0n]
+  let [length, size] = [0, -1n]
+  while (size < needed) {
+    length += 1
     low = low * BASE + digitOf(lower, length)
     high = high * BASE + digitOf(upper ?? '', length)
-    const size = high - low - 1n
-    if (size >= needed) return { first: low + 1n, size, length }
+    size = high - low - 1n
   }
+  return { first: low + 1n, size, length }
 }
 
 /** A random one of `size` numbers; it has `BITS` random bits if `size` has as many. */

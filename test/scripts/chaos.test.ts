@@ -270,6 +270,9 @@ t.test('dates, tags, priority and order of a task are part of its history', t =>
   t.equal(findContradiction(history()), undefined)
   t.equal(findContradiction([...history(), end({ position: 'W' }, 9)]), undefined)
   t.equal(findContradiction([...history(unknown), end({ position: 'X' }, 9)]), undefined, 'a move without a response')
+  const again = operation(50, 51, { kind: 'tag', tag: 'a' }, unknown)
+  t.equal(findContradiction([...history(), again, end({ position: 'W' }, 9)]), undefined, 'nothing to change')
+  t.ok(findContradiction([...history(), again, end({ position: 'W' }, 10)]), 'so the revision is the same')
   t.equal(findContradiction([...history(unknown), end({}, 8)]), undefined, 'or one that did not happen')
   for (const wrong of [
     { position: 'V' },

@@ -4,6 +4,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import { invalid, type User } from '../../scripts/support/client.ts'
 import { onPostgres, startService, type Task } from '../../scripts/support/service.ts'
+import { NO_PRECONDITION } from '../../src/contract/precondition.ts'
+import { updateTask } from '../../src/tasks/handlers.ts'
 import * as tasks from '../../src/tasks/queries.ts'
 import { untilWaiting } from '../support/locks.ts'
 
@@ -235,6 +237,28 @@ t.test('a position that a client writes decides the order', async t => {
   )
   const [first, second] = [await alice.createTask({ title: '1' }), await alice.createTask({ title: '2' })]
   t.ok(first.position <= second.position, 'new tasks are at the end')
+})
+
+t.test('a date that changes while a patch is merged with it is merged again', async t => {
+  const alice = await service.newUser()
+  const { id } = await alice.createTask({ title: 'T', due: { date: '2026-11-24', time: '09:00' } })
+  let reads = 0
+  const db = kysely.withPlugin({
+    transformQuery: ({ node }) => node,
+    async transformResult({ result }) {
+      reads += 1
+      if (reads === 1) await alice.updateTask(id, { due: { date: '2026-11-25' } })
+      return result
+    },
+  })
+  const input = {
+    path: { user_id: alice.id, id },
+    precondition: NO_PRECONDITION,
+    body: { due: { time: '10:00' } },
+  }
+  await updateTask(input as never, { db, now: () => new Date() } as never)
+  t.equal(reads, 3, 'read, refused, written')
+  t.match(await alice.getTask(id), { due: { date: '2026-11-25', time: '10:00' }, revision: 3 })
 })
 
 t.test('a batch takes the fields, merges dates one after another, and is undone if one is incomplete', async t => {

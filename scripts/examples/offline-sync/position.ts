@@ -14,17 +14,21 @@ const MIN_LENGTH = 10
  */
 export function positionBetween(before: string | null, after: string | null): string {
   // A position is a fraction in base 62. Add digits to it until enough of them fit in between.
-  for (let length = Math.max(MIN_LENGTH, before?.length ?? 0, after?.length ?? 0); ; length += 1) {
-    const low = before === null ? 0n : toNumber(before, length)
-    const high = after === null ? BASE ** BigInt(length) : toNumber(after, length)
-    const spare = high - low - 1n - BigInt(CHOICES)
-    if (spare < 0n) continue
-    let skipped = spare / 2n
-    // Close to a single neighbour: moves to the ends leave most of the room there, and positions do not become longer.
-    if (before === null && after !== null) skipped = spare
-    if (after === null && before !== null) skipped = 0n
-    return toText(low + 1n + skipped + BigInt(randomInt(CHOICES)), length)
-  }
+  let length = Math.max(MIN_LENGTH, before?.length ?? 0, after?.length ?? 0)
+  while (roomBetween(before, after, length).spare < 0n) length += 1
+  const { low, spare } = roomBetween(before, after, length)
+  let skipped = spare / 2n
+  // Close to a single neighbour: moves to the ends leave most of the room there, and positions do not become longer.
+  if (before === null && after !== null) skipped = spare
+  if (after === null && before !== null) skipped = 0n
+  return toText(low + 1n + skipped + BigInt(randomInt(CHOICES)), length)
+}
+
+/** Of the positions of this length in between: the one before the first, and how many there are beyond `CHOICES`. */
+function roomBetween(before: string | null, after: string | null, length: number) {
+  const low = before === null ? 0n : toNumber(before, length)
+  const high = after === null ? BASE ** BigInt(length) : toNumber(after, length)
+  return { low, spare: high - low - 1n - BigInt(CHOICES) }
 }
 
 const toNumber = (position: string, length: number): bigint =>
