@@ -81,7 +81,7 @@ export async function countShards(db: Kysely<Tables>, distributed: string | unde
       ? sql`select current_setting('citus.shard_count')::int as count`
       : sql`select count(*)::int as count from pg_dist_shard where logicalrelid = ${distributed}::regclass`
   }`.execute(db)
-  return rows.reduce((_, { count }) => count, 0)
+  return (rows[0] as { count: number }).count
 }
 
 /**

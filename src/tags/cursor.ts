@@ -1,5 +1,5 @@
-/** Page cursors of tags: the last name of the page before, in the form of the cursors of tasks. */
-import { parse, serialize } from '../tasks/cursor.ts'
+/** Page cursors of tags: the last name of the page before, as `[name]`. */
+import { parse, serialize } from '../contract/cursor.ts'
 
 export const encode = (name: string): string => serialize([name])
 

@@ -1,6 +1,6 @@
 /** The handlers of the operations on the tags of all of a user's tasks. */
 import type { Handler } from '../context.ts'
-import { validationFailed } from '../contract/validate.ts'
+import { unknownCursor } from '../contract/cursor.ts'
 import * as cursors from './cursor.ts'
 import * as tags from './queries.ts'
 
@@ -18,16 +18,6 @@ export const listTags: Handler<'listTags'> = async ({ path, query: { limit, curs
   const Link = `</api/${encodeURIComponent(path.user_id)}/tags?${next}>; rel="next"`
   return { status: 200, body: { data, next_cursor }, headers: { Link } }
 }
-
-const unknownCursor = () =>
-  validationFailed([
-    {
-      in: 'query',
-      name: 'cursor',
-      code: 'wrong_format',
-      detail: 'must be the next_cursor of an earlier page of this list',
-    },
-  ])
 
 /** Maximum number of tasks that one request changes: well within a statement's timeout. */
 const MAX_CHANGED = 5_000

@@ -1,6 +1,7 @@
 /** The handlers of the operations on single tasks and lists. */
 import { isDeepStrictEqual } from 'node:util'
 import type { Context, Handler } from '../context.ts'
+import { unknownCursor } from '../contract/cursor.ts'
 import { matches, type Precondition } from '../contract/precondition.ts'
 import { Problem } from '../contract/problem.ts'
 import { validationFailed } from '../contract/validate.ts'
@@ -15,6 +16,7 @@ import { list } from './list-queries.ts'
 import { cutPage } from './page.ts'
 import * as tasks from './queries.ts'
 import { DEFAULT_ORDER, TRASH_ORDER } from './sorts.ts'
+import type { Written } from './write-one.ts'
 
 export const listTasks: Handler<'listTasks'> = async ({ path, query }, context) => {
   const { db, limits } = context
@@ -52,16 +54,6 @@ function nextQuery(query: Record<string, unknown>): URLSearchParams {
   }
   return next
 }
-
-const unknownCursor = () =>
-  validationFailed([
-    {
-      in: 'query',
-      name: 'cursor',
-      code: 'wrong_format',
-      detail: 'must be the next_cursor of an earlier page of this list',
-    },
-  ])
 
 function otherOrder(deleted: boolean) {
   const detail = deleted ? 'must be absent: the trash has a single order' : 'must be absent or the order of the cursor'
@@ -180,7 +172,7 @@ export const restoreTask: Handler<'restoreTask'> = async ({ path, precondition }
 }
 
 /** The response to a write of one task. */
-export function reply(id: string, written: tasks.Written | undefined) {
+export function reply(id: string, written: Written | undefined) {
   if (written === undefined) return notFound(id)
   const { matched, tombstones: _, ...task } = written
   return matched ? ok(task) : hasChanged(task)
