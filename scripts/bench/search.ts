@@ -107,15 +107,18 @@ async function load(url: string, others: number, signal: AbortSignal): Promise<v
     console.error(`loading ${count.toLocaleString('en')} tasks`)
     await client.query(
       `insert into task (user_id, id, title, title_folded, description, completed, completed_at, created_at, updated_at,
-        revision, due, priority, tags)
+        revision, due, due_key, priority, tags)
       select ${user}, gen_random_uuid(), case when rare then 'Zebra' else ($1::text[])[1 + n % 5] end,
         case when not rare then ($2::text[])[1 + n % 5] end, $3, n % 3 = 0, case when n % 3 = 0 then now() end,
         now() - n * interval '1 second', now() - n * interval '1 second', n,
-        case when rare then '{"date": "2030-01-01"}'::jsonb
-          when n % 2 = 0 then jsonb_build_object('date', date '2026-01-01' + n % 365, 'time', null) end,
+        case when day is not null then jsonb_build_object('date', day, 'time', null) end, coalesce(day::text, '~'),
         case when rare then 4 else n % 2 end,
         case when rare then '{home,rare}'::text[] when n % 2 = 0 then '{home}' else '{home,work}' end
-      from generate_series(1, $4::int) as n, lateral (select n % ${RARE} = 0 as rare) as kind`,
+      from generate_series(1, $4::int) as n,
+        lateral (select n % ${RARE} = 0 as rare) as kind,
+        lateral (
+          select case when rare then date '2030-01-01' when n % 2 = 0 then date '2026-01-01' + n % 365 end as day
+        ) as days`,
       [TITLES, TITLES.map(foldedColumn), DESCRIPTION, count],
     )
   }

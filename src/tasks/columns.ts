@@ -9,28 +9,13 @@ export const PRIORITIES = ['none', 'low', 'medium', 'high', 'urgent'] as const s
 
 const columnOf = (of: string, name: string) => sql`${sql.raw(of)}.${sql.ref(name)}`
 
-/**
- * Where a task is in the order of positions. Until it is moved, that follows from its creation, so that neither a new
- * task nor one from before there were positions has to be given one; see `positionOfNew`. The index has this expression.
- */
-export const positionOf = (of: string) => {
-  const column = (name: string) => columnOf(of, name)
-  const created = sql`(extract(epoch from ${column('created_at')} - '1970-01-01T00:00:00Z'::timestamptz) * 1000)::bigint::text`
-  return sql`(coalesce(${column('position')}, 'V' || lpad(${created}, 13, '0') || right(${column('id')}::text, 8) || 'V')) collate "C"`
-}
-
-/** The local date and time that a task is due, by which it is sorted and filtered, as `sortKey` has it. */
-export const dueKeyOf = (of: string) => {
-  const due = columnOf(of, 'due')
-  return sql`(coalesce((${due}->>'date') || coalesce('T' || (${due}->>'time'), ''), '~')) collate "C"`
-}
-
 /** The columns that a client's fields are written to, with their types. */
 const writtenTypes = {
   title: 'text',
   description: 'text',
   completed: 'boolean',
   due: 'jsonb',
+  due_key: 'text',
   start: 'jsonb',
   priority: 'smallint',
   tags: 'text[]',
@@ -67,7 +52,6 @@ const names = [
 /** The columns whose values in a response differ from those in the table. */
 const read: Partial<Record<keyof Task, (of: string) => RawBuilder<unknown>>> = {
   priority: of => sql`(array[${sql.join(PRIORITIES.map(name => sql.lit(name)))}])[${columnOf(of, 'priority')} + 1]`,
-  position: positionOf,
 }
 
 /**

@@ -2,7 +2,7 @@
 import type { components } from '../contract/openapi.gen.ts'
 import { Problem } from '../contract/problem.ts'
 import { PRIORITIES, type Task, type WrittenColumn } from './columns.ts'
-import { type MomentPatch, mergeMoment, type Rule, Violation } from './dates.ts'
+import { type MomentPatch, mergeMoment, type Rule, sortKey, Violation } from './dates.ts'
 import { foldedColumn } from './search.ts'
 
 type Fields = components['schemas']['TaskUpdate']
@@ -43,11 +43,23 @@ export function mergeDates(patch: Fields, stored: Dates): Partial<Dates> | Probl
   return dates
 }
 
-/** The columns of a new task. */
-export function columnsOfNew(fields: Fields): Columns {
-  const values = { description: null, position: null, ...NO_DATES, priority: 0, tags: [], ...columnsToWrite(fields) }
-  const [due, start] = dateFields.map(field => values[field] && JSON.stringify(values[field]))
-  return { description_folded: null, ...values, due, start } as Columns
+/** @param position of a new task, if the fields have none */
+export function columnsOfNew(fields: Fields, position: string): Columns {
+  const columns = columnsToWrite(fields)
+  const { description = null, due = null, start = null, priority = 0, tags = [] } = columns
+  return {
+    title: fields.title,
+    description,
+    completed: fields.completed,
+    due: due && JSON.stringify(due),
+    due_key: columns.due_key ?? sortKey(null),
+    start: start && JSON.stringify(start),
+    priority,
+    tags,
+    position: columns.position ?? position,
+    title_folded: columns.title_folded,
+    description_folded: columns.description_folded,
+  }
 }
 
 /**
@@ -60,6 +72,7 @@ export function columnsToWrite(
 ): Partial<Columns> {
   const { title, description, priority, tags } = fields
   const columns: Partial<Columns> = { ...fields, ...dates }
+  if (dates.due !== undefined) columns.due_key = sortKey(dates.due)
   if (priority !== undefined) columns.priority = PRIORITIES.indexOf(priority)
   if (tags !== undefined) columns.tags = sortedTags(tags)
   if (title !== undefined) columns.title_folded = foldedColumn(title)

@@ -3,7 +3,7 @@ import { type RawBuilder, sql } from 'kysely'
 import type { ValidationError } from '../contract/problem.ts'
 import type { Input } from '../contract/types.ts'
 import type { Places } from '../database/statement.ts'
-import { dueKeyOf, PRIORITIES } from './columns.ts'
+import { PRIORITIES } from './columns.ts'
 import { resolveDate } from './dates.ts'
 import { countWords, matchesSearch, type SearchPatterns, searchPatterns } from './search.ts'
 
@@ -22,7 +22,7 @@ export interface Filters {
 }
 export type Filter = keyof Filters
 
-const due = dueKeyOf('task')
+const due = sql`task.due_key`
 
 const SEARCHED = [
   { column: 'title', folded: 'title_folded' },

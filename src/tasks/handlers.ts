@@ -14,6 +14,7 @@ import { filtersOf } from './filters.ts'
 import { createId } from './id.ts'
 import { list } from './list-queries.ts'
 import { cutPage } from './page.ts'
+import { positionOfNew } from './position.ts'
 import * as tasks from './queries.ts'
 import { DEFAULT_ORDER, TRASH_ORDER } from './sorts.ts'
 import type { Written } from './write-one.ts'
@@ -66,7 +67,13 @@ export const createTask = (async ({ path, body }, context) => {
   const { id = createId(now.getTime()), ...fields } = body
   const key = { userId: path.user_id, id }
   const quota = limits.quotas.tasks
-  const values = { ...key, ...columnsOfNew(fields), quota, epoch: createEpoch(), now: now.toISOString() }
+  const values = {
+    ...key,
+    ...columnsOfNew(fields, positionOfNew(now.getTime(), id)),
+    quota,
+    epoch: createEpoch(),
+    now: now.toISOString(),
+  }
   const task = await tasks.insert(db, values)
   if (task === undefined) {
     const taken = await tasks.findTaken(db, { ...key, deletedSince: trashStart(context) })

@@ -6,9 +6,6 @@ import { type RawBuilder, sql } from 'kysely'
 import { joined, limitTo, lockedInOrder } from '../database/planning.ts'
 import { takeRevisions } from '../database/revisions.ts'
 import { type Place, read, write } from '../database/statement.ts'
-import { positionOf } from './columns.ts'
-
-const POSITION = positionOf('task')
 
 interface Range {
   userId: Place
@@ -23,9 +20,9 @@ const bothRanges = ({ userId, where, isDescending, limit }: Range) => {
   const direction = isDescending ? sql`desc` : sql`asc`
   const ranges = [sql`not completed`, sql`completed`].map(
     state => sql`
-        (select id, ${POSITION} as position from task
+        (select id, position from task
         where user_id = ${userId} and ${state} and deleted_at is null and ${where}
-        order by ${POSITION} ${direction}, id ${direction}
+        order by position ${direction}, id ${direction}
         ${limitTo(limit)})`,
   )
   return sql.join(ranges, sql` union all `)
@@ -57,10 +54,10 @@ export const findSurroundings = read.one<Target & { limit: 1 }, Surroundings>(
   'task_surroundings',
   ({ userId, id, neighbour, end, limit }) => {
     const lookUp = (task: RawBuilder<unknown>) => sql`
-        (select case when deleted_at is null then ${POSITION} end from task where user_id = ${userId} and ${task})`
+        (select case when deleted_at is null then position end from task where user_id = ${userId} and ${task})`
     const next = (direction: 'before' | 'after') => {
       const isDescending = direction === 'before'
-      const where = sql`${POSITION} ${isDescending ? sql`<` : sql`>`} place.neighbour and id <> ${id}::uuid`
+      const where = sql`position ${isDescending ? sql`<` : sql`>`} place.neighbour and id <> ${id}::uuid`
       return sql`
       (select ${isDescending ? sql`max` : sql`min`}(position) from (${bothRanges({ userId, where, isDescending, limit })}) as ranges)`
     }
@@ -84,7 +81,7 @@ const listing = (direction: 'before' | 'from') =>
     `task_positions_${direction}`,
     ({ userId, position, limit }) => {
       const isDescending = direction === 'before'
-      const where = sql`${POSITION} ${isDescending ? sql`<` : sql`>=`} ${position}::text`
+      const where = sql`position ${isDescending ? sql`<` : sql`>=`} ${position}::text`
       const order = isDescending ? sql`position desc, id desc` : sql`position, id`
       return sql`
     select id, position from (${bothRanges({ userId, where, isDescending, limit })}) as ranges
@@ -112,21 +109,22 @@ interface Reposition {
  * Writes the positions of several tasks, or nothing if one of them is not where it was: a part of the new positions
  * would be another order. Each task takes its own revision.
  */
-export const reposition = write.none<Reposition>('task_reposition', ({ userId, ids, from, to }) => {
-  const current = positionOf('t')
-  return sql`
+export const reposition = write.none<Reposition>(
+  'task_reposition',
+  ({ userId, ids, from, to }) =>
+    sql`
     with wanted as (
       select * from unnest(${ids}::uuid[], ${from}::text[], ${to}::text[]) as wanted (id, old, new)
     ), stored as (
       select t.user_id, t.id, wanted.new, row_number() over () as number
-      from (${lockedInOrder('task', userId, sql`unnest(${ids}::uuid[])`, ['position', 'created_at', 'deleted_at'])}) as t
+      from (${lockedInOrder('task', userId, sql`unnest(${ids}::uuid[])`, ['position', 'deleted_at'])}) as t
       join wanted on wanted.id = t.id
-      where t.deleted_at is null and ${current} = wanted.old
+      where t.deleted_at is null and t.position = wanted.old
     ), complete as (
       select stored.* from stored where (select count(*) from stored) = cardinality(${ids}::uuid[])
     ), clock as (${takeRevisions(userId, { rows: sql`(select from complete)` })}
     )
     update task as t set position = complete.new, revision = clock.revision + 1 - complete.number
     from clock, complete
-    where ${joined('t', 'complete', 'id', userId)}`
-})
+    where ${joined('t', 'complete', 'id', userId)}`,
+)

@@ -3,7 +3,7 @@
  *
  * A position is a fraction in base 62, without its "0.". So there is always room between two of them, and none ends in
  * 0: nothing would fit between "a" and "a0". Positions at the ends of a list start with a head: a letter and a time in
- * milliseconds. Tasks that are created (`positionOf` in columns.ts) or moved to the end count upwards from V0…0, tasks
+ * milliseconds. Tasks that are created or moved to the end count upwards from V0…0, tasks
  * that are moved to the start count downwards from U9…9. So the ends never grow. Positions that are made here end in
  * random digits, so that concurrent requests do not choose the same one.
  */
@@ -49,6 +49,12 @@ const CHOICES = 1n << BITS
 const STEPS = 256n
 
 const secure: Random = limit => randomInt(limit)
+
+/**
+ * The position of a new task: the order of creation. The id tells tasks of one millisecond apart, without a random
+ * number. The migration has the same for tasks that are older than positions.
+ */
+export const positionOfNew = (now: number, id: string): string => `V${`${now}`.padStart(TIME, '0')}${id.slice(-8)}V`
 
 /**
  * @param last the greatest position, if there is one; decides only if it was written by a client or a faster clock

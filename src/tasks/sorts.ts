@@ -2,7 +2,7 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { components } from '../contract/openapi.gen.ts'
 import type { Places } from '../database/statement.ts'
-import { dueKeyOf, PRIORITIES, positionOf, type Task } from './columns.ts'
+import { PRIORITIES, type Task } from './columns.ts'
 import { sortKey } from './dates.ts'
 import type { Filter, Filters } from './filters.ts'
 
@@ -68,7 +68,7 @@ export const keys: Record<KeyName<Sort>, SortKey> = {
     rows: live,
   },
   due: {
-    column: dueKeyOf('task'),
+    column: sql`task.due_key`,
     keyOf: task => sortKey(task.due),
     isValid: key => typeof key === 'string' && /^(\d{4}-\d\d-\d\d(T\d\d:\d\d)?|~)$/.test(key),
     // Tasks without a due date have the key `~`.
@@ -89,7 +89,6 @@ export const keys: Record<KeyName<Sort>, SortKey> = {
     rows: live,
   },
   position: {
-    column: positionOf('task'),
     keyOf: task => task.position,
     // Longer than a client may write, until moveTask has shortened it.
     isValid: key => typeof key === 'string' && /^[0-9A-Za-z]+$/.test(key),

@@ -5,6 +5,7 @@ import t from 'tap'
 import { onCitus } from '../../scripts/support/service.ts'
 import { migrateDown, migrateUp, migrationStatus, requireVersion } from '../../src/database/migrate.ts'
 import type { Tables } from '../../src/database/tables.ts'
+import { positionOfNew } from '../../src/tasks/position.ts'
 import { foldedColumn } from '../../src/tasks/search.ts'
 import { insertTask, openBefore, openEmpty } from '../support/migrations.ts'
 
@@ -137,6 +138,35 @@ t.test('the texts of tasks from before are folded for search', async t => {
   }
   const folded = rows.map(row => row.title_folded)
   t.ok(folded.includes('eclair') && folded.includes('arger 501'))
+})
+
+t.test('tasks from before, and those of older replicas, are in the order of their creation', async t => {
+  await using opened = await openBefore('0005_organise')
+  const { db, database } = opened
+  const create = (created: string) =>
+    sql`
+    insert into task (user_id, id, title, completed, created_at, updated_at, revision)
+    select 'user', gen_random_uuid(), 'T', false, created, created, number
+    from generate_series(1, 501) as number, lateral (select ${sql.raw(created)} as created) as times`.execute(db)
+  await create(`'2020-01-01T00:00:00.123Z'::timestamptz + number * interval '1 day'`)
+  await database.migrate(migrateUp)
+  type Row = { id: string; created_at: string; position: string }
+  const before = await sql<Row>`select id, created_at, position from task where user_id = 'user'`.execute(db)
+  t.equal(before.rows.length, 501)
+  for (const { id, created_at, position } of before.rows) {
+    t.equal(position, positionOfNew(Date.parse(created_at), id))
+  }
+
+  const start = Date.now()
+  await create('clock_timestamp()')
+  const { rows } =
+    await sql<Row>`select id, position from task where user_id = 'user' and created_at >= '2022-01-01'`.execute(db)
+  t.equal(rows.length, 501)
+  for (const { position } of rows) {
+    t.match(position, /^V\d{13}[0-9a-f]{8}V$/)
+    // The clocks of the test and the server are the same.
+    t.ok(Number(position.slice(1, 14)) >= start && Number(position.slice(1, 14)) <= Date.now())
+  }
 })
 
 t.test('a schema newer than the code is left as it is', async t => {

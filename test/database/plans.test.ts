@@ -32,13 +32,14 @@ const count = { live: LIVE, tombstones: TOMBSTONES }
 async function load(db: Kysely<Tables>): Promise<Owner> {
   const insert = (owner: RawBuilder<unknown>, count: number, deletedAt: RawBuilder<unknown>) => sql`
     insert into task (user_id, id, title, completed, completed_at, created_at, updated_at, deleted_at, revision,
-      due, priority, tags, position)
+      due, due_key, priority, tags, position)
     select ${owner}, gen_random_uuid(), 'task ' || number, number % 2 = 0, case when number % 2 = 0 then now() end,
       now() - number * interval '1 second', now() - number * interval '1 second', ${deletedAt}, number,
-      case when number % 3 > 0 then jsonb_build_object('date', date '2026-11-24' - number % 100 + 50, 'time', null) end,
+      case when number % 3 > 0 then jsonb_build_object('date', due, 'time', null) end,
+      case when number % 3 > 0 then due::text else '~' end,
       number % 4, case when number <= ${TAGGED}::int then array[${TAG}::text] else '{}' end,
-      case when number % 5 = 0 then 'V' || number || 'V' end
-    from generate_series(1, ${count}::int) as number`
+      'V' || number || 'V'
+    from generate_series(1, ${count}::int) as number, lateral (select date '2026-11-24' - number % 100 + 50 as due) as dates`
   await insert(sql`'user ' || number % 200`, 10_000, sql`null`).execute(db)
   await insert(sql`${user}`, LIVE, sql`null`).execute(db)
   await insert(sql`${user}`, TOMBSTONES, sql`now() - number * interval '1 second'`).execute(db)

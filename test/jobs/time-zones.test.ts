@@ -181,9 +181,9 @@ t.test('more tasks and users than are read at a time', async t => {
   const task = await createWrong(alice)
   await createWrong(bob)
   await sql`
-    insert into task (user_id, id, title, completed, created_at, updated_at, revision, due)
+    insert into task (user_id, id, title, completed, created_at, updated_at, revision, due, due_key)
     select user_id, gen_random_uuid(), title, completed, created_at, updated_at, number,
-      case when number % 100 = 0 then due end
+      case when number % 100 = 0 then due end, case when number % 100 = 0 then due_key else '~' end
     from task cross join generate_series(10, 2509) as number
     where user_id = ${alice.id} and id = ${task.id}::uuid`.execute(kysely)
   await createUsers(2_000)

@@ -68,7 +68,7 @@ export function usesOfStatements({ user, count, live, deleted, keysOfUser }: Own
     return {
       ...target,
       id: randomUUID(),
-      ...columnsOfNew({ title: 'T', completed: false }),
+      ...columnsOfNew({ title: 'T', completed: false }, 'V'),
       now,
       quota: UNLIMITED,
       epoch: 1,
