@@ -29,8 +29,14 @@ let next = 0
 const query = (name: string, text: string, values: unknown[]) =>
   (clients[next++ % CONNECTIONS] as pg.Client).query({ name, text, values })
 
-const columns = 'id, user_id, title, description, completed, completed_at, created_at, updated_at, deleted_at, revision'
-const returned = columns.replaceAll(/\w+/g, 't.$&')
+const names =
+  'id user_id title description completed due start tags position completed_at created_at updated_at deleted_at revision'
+const columns = (table: string) =>
+  names
+    .split(' ')
+    .map(name => `${table}.${name}`)
+    .concat(`(array['none', 'low', 'medium', 'high', 'urgent'])[${table}.priority + 1] as priority`)
+    .join(', ')
 
 interface Path {
   user_id: string
@@ -43,7 +49,7 @@ app.get('/api/:user_id/tasks/:id', async (request, reply) => {
   const { user_id, id } = request.params as Path
   const { rows } = await query(
     'get',
-    `select ${columns} from task where user_id = $1 and id = $2 and deleted_at is null`,
+    `select ${columns('task')} from task where user_id = $1 and id = $2 and deleted_at is null`,
     [user_id, id],
   )
   return reply
@@ -53,7 +59,7 @@ app.get('/api/:user_id/tasks/:id', async (request, reply) => {
 })
 
 const firstPage = (state: string) => `
-  select ${columns} from task where user_id = $1 and ${state} and deleted_at is null
+  select ${columns('task')} from task where user_id = $1 and ${state} and deleted_at is null
   order by created_at desc, id desc limit 51`
 
 app.get('/api/:user_id/tasks', async (request, reply) => {
@@ -78,7 +84,7 @@ app.post('/api/:user_id/tasks', async (request, reply) => {
     )
     insert into task as t (user_id, id, title, description, completed, created_at, updated_at, revision)
     select $1, $2::uuid, $3, $4, false, $5::timestamptz, $5::timestamptz, clock.revision from clock
-    returning ${returned}`,
+    returning ${columns('t')}`,
     [user_id, randomUUID(), title, description, new Date().toISOString()],
   )
   return reply.code(201).header('content-type', 'application/json').send(JSON.stringify(rows[0]))
@@ -95,7 +101,7 @@ app.patch('/api/:user_id/tasks/:id/complete', async (request, reply) => {
     )
     update task as t set completed = not t.completed, completed_at = case when t.completed then null else $3::timestamptz end,
       updated_at = $3::timestamptz, revision = clock.revision
-    from clock where t.user_id = $1 and t.id = $2 returning ${returned}`,
+    from clock where t.user_id = $1 and t.id = $2 returning ${columns('t')}`,
     [user_id, id, new Date().toISOString()],
   )
   return reply.header('content-type', 'application/json').send(JSON.stringify(rows[0]))

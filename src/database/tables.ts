@@ -30,12 +30,14 @@ export interface TaskTable {
   /** The user's clock at the row's last write. */
   revision: number
   due: JSONColumnType<DateParts> | null
+  /** By which lists are sorted and filtered: see `sortKey`. */
+  due_key: Generated<string>
   start: JSONColumnType<DateParts> | null
   /** 0 is none, 4 is urgent. */
   priority: Generated<number>
   tags: Generated<string[]>
-  /** Null until the task is moved: then it follows from the time of creation. */
-  position: string | null
+  /** The default is for replicas of versions without positions. */
+  position: Generated<string>
   /** The texts as search compares them, if they are not plain ASCII. */
   title_folded: string | null
   description_folded: string | null
