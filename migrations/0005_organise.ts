@@ -18,9 +18,14 @@ const COLUMNS = {
   description_folded: 'text',
 }
 
-/** The position of a task that was created at this time and never moved, as `positionOfNew` in the service has it. */
+/**
+ * The position of a task that was created at this time and never moved, as `positionOfNew` in the service has it.
+ * Immutable, as Citus requires of an update: the seconds of a timestamp depend on the session, those of an interval do
+ * not.
+ */
 const positionOf = (created: string, id: string) =>
-  `'V' || lpad((extract(epoch from ${created}) * 1000)::bigint::text, 13, '0') || right(${id}::text, 8) || 'V'`
+  `'V' || lpad((extract(epoch from ${created} - '1970-01-01T00:00:00Z'::timestamptz) * 1000)::bigint::text, 13, '0')
+    || right(${id}::text, 8) || 'V'`
 
 const INDEXES = {
   task_completed_due_idx: 'due_key',
