@@ -225,6 +225,29 @@ t.test('tags are distinct, ordered by code point, and otherwise as sent', async 
   t.same((await alice.updateTask(id, { tags: most.toReversed() })).tags, most, '50 tags of 64 characters')
 })
 
+t.test('every write of a due date changes the place in a list by due', async t => {
+  const alice = await service.newUser()
+  const due = { date: '2026-11-24', time: '09:00' }
+  const { id } = await alice.createTask({ title: 'T', due })
+  await alice.createTask({ title: 'The day before', due: { date: '2026-11-23', time: '23:59' } })
+  await alice.createTask({ title: 'The whole day', due: { date: '2026-11-24' } })
+  const place = async () =>
+    (await alice.listTasks({ query: { sort: 'due.asc' } })).data.findIndex(task => task.id === id)
+  t.equal(await place(), 2)
+  await alice.updateTask(id, { due: { date: '2026-11-23' } })
+  t.equal(await place(), 0)
+  await alice.replaceTask(id, { title: 'T', description: null, completed: false, due: { date: '2026-11-25' } })
+  t.equal(await place(), 2)
+  await alice.batchTasks({ items: [{ action: 'update', id, changes: { due: { date: '2026-11-22' } } }] })
+  t.equal(await place(), 0)
+  await alice.updateTask(id, { due: null })
+  t.equal(await place(), 2)
+  t.same(
+    (await alice.listTasks({ query: { sort: 'due.asc', has_due: false } })).data.map(task => task.id),
+    [id],
+  )
+})
+
 t.test('a position that a client writes decides the order', async t => {
   const alice = await service.newUser()
   for (const position of ['b', 'B', '1', 'a'.repeat(128), 'aB']) await alice.createTask({ title: position, position })
