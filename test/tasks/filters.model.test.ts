@@ -57,6 +57,9 @@ function randomDue() {
   return { date, time, time_zone: hasZone ? pick(ZONES) : null }
 }
 
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
+
 const randomTask = () => ({
   title: pick(TITLES),
   description: chance(50) ? null : pick(TITLES),
@@ -74,9 +77,11 @@ async function createTasks(user: User): Promise<{ live: Task[]; deleted: Task[] 
     const items = Array.from({ length: 50 }, () => ({ action: 'create' as const, task: randomTask() }))
     ids.push(...(await user.batchTasks({ items })).items.map(({ id }) => id))
   }
+  const before = (count: number, step: number) =>
+    Array.from({ length: count }, (_, nth) => new Date(NOW.getTime() - nth * step).toJSON())
   await sql`
-    update task set created_at = ${NOW.toJSON()}::timestamptz - mod(revision, 7) * interval '1 day',
-      updated_at = ${NOW.toJSON()}::timestamptz - mod(revision, 5) * interval '1 hour'
+    update task set created_at = (${before(7, DAY)}::timestamptz[])[1 + mod(revision, 7)],
+      updated_at = (${before(5, HOUR)}::timestamptz[])[1 + mod(revision, 5)]
     where user_id = ${user.id}`.execute(kysely)
   const tasks: Task[] = []
   for (const id of ids) tasks.push(await user.getTask(id))
