@@ -1,8 +1,11 @@
 """What Schemathesis 4.32 does not know by itself about this contract."""
 
 import uuid
+from urllib.parse import unquote
 
 import schemathesis
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.generation.case import Case
 
 # The contract's examples, with which Schemathesis fills in most requests. The key's second request would be 422, the token
 # is alice's and from after all that she has.
@@ -37,6 +40,19 @@ def complete_dates(part):
             complete_dates(value)
 
 
+validate_component = Case._validate_component
+
+
+def validate_decoded(self, location, value, validator_cls):
+    """It judges a changed path as it is sent, where an encoded character counts as several, and a tab is none."""
+    if location == ParameterLocation.PATH and isinstance(value, dict):
+        value = {name: unquote(part) if isinstance(part, str) else part for name, part in value.items()}
+    return validate_component(self, location, value, validator_cls)
+
+
+Case._validate_component = validate_decoded
+
+
 @schemathesis.hook
 def before_call(context, case, kwargs):
     headers = case.headers
@@ -47,6 +63,10 @@ def before_call(context, case, kwargs):
     if case.query.get("sync_token") == EXAMPLE_TOKEN:
         del case.query["sync_token"]
     complete_dates(case.body)
+    # A neighbour that it invents does not exist: moves to an end are those that succeed. Some neighbours are left.
+    if case.operation.label.endswith("/move") and isinstance(case.body, dict) and "to" not in case.body:
+        if not str(next(iter(case.body.values()), "0")).endswith("0"):
+            case.body = {"to": "end"}
     # In its coverage phase it takes a bare 0 for an entity tag, against the pattern.
     for name in ("If-Match", "If-None-Match"):
         if headers.get(name) == "0":
