@@ -1,13 +1,8 @@
 /** Statements on pipelined connections: their rows are described once, and errors concern only one of them. */
 import pg from 'pg'
 import t from 'tap'
-import { onPostgres, ownDatabase } from '../../scripts/support/service.ts'
 import { SharedQuery } from '../../src/database/shared-query.ts'
-
-if (!onPostgres) {
-  t.plan(0, 'PGlite has no pipelined connections')
-  process.exit(0)
-}
+import { createProxy } from '../support/proxied.ts'
 
 /** Opens a connection that counts the descriptions that arrive. */
 async function open(connectionString: string) {
@@ -35,9 +30,11 @@ async function open(connectionString: string) {
 const SUM = 'select $1::int + 1 as sum, $2::jsonb as value'
 
 t.test('the rows of a prepared statement are described once per connection', async t => {
-  await using config = await ownDatabase()
   for (const _ of ['one connection', 'another']) {
-    await using connection = await open(config.databaseUrl as string)
+    // In PGlite, connections share a session, in which a name is used once.
+    await using proxy = await createProxy()
+    await proxy.listen()
+    await using connection = await open(proxy.url)
     const { run, descriptions } = connection
     for (const one of [1, 2, 3]) t.same(await run('sum', SUM, [one, { one }]), [{ sum: one + 1, value: { one } }])
     t.equal(descriptions(), 1)
@@ -50,8 +47,9 @@ t.test('the rows of a prepared statement are described once per connection', asy
 })
 
 t.test('an error of a described statement concerns no other one', async t => {
-  await using config = await ownDatabase()
-  await using connection = await open(config.databaseUrl as string)
+  await using proxy = await createProxy()
+  await proxy.listen()
+  await using connection = await open(proxy.url)
   const { run } = connection
   await run('sum', SUM, [1, null])
   const unsendable = {
@@ -77,8 +75,9 @@ t.test('an error of a described statement concerns no other one', async t => {
 })
 
 t.test('a statement whose rows would change fails, and is not read as before', async t => {
-  await using config = await ownDatabase()
-  await using connection = await open(config.databaseUrl as string)
+  await using proxy = await createProxy()
+  await proxy.listen()
+  await using connection = await open(proxy.url)
   const { run } = connection
   await run(undefined, 'create table t as select 1::int as number where $1', [true])
   const text = 'select number from t where $1'
