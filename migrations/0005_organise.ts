@@ -20,12 +20,12 @@ const COLUMNS = {
 
 /**
  * The position of a task that was created at this time and never moved, as `positionOfNew` in the service has it.
- * Immutable, as Citus requires of an update: the seconds of a timestamp depend on the session, those of an interval do
- * not.
+ * Immutable, as Citus requires of an update: `extract` from a timestamptz is declared stable, from an interval it is not.
  */
 const positionOf = (created: string, id: string) =>
   `'V' || lpad((extract(epoch from ${created} - '1970-01-01T00:00:00Z'::timestamptz) * 1000)::bigint::text, 13, '0')
     || right(${id}::text, 8) || 'V'`
+const POSITION = positionOf('created_at', 'id')
 
 const INDEXES = {
   task_completed_due_idx: 'due_key',
@@ -43,7 +43,7 @@ export async function up(db: Kysely<any>): Promise<void> {
   await alter(
     db,
     ...Object.entries(COLUMNS).map(([name, type]) => `add column if not exists ${name} ${type}`),
-    // For replicas of the version before, which go on creating tasks.
+    // For replicas of the previous version, which go on creating tasks.
     `alter column position set default ${positionOf('clock_timestamp()', 'gen_random_uuid()')}`,
   )
   await fill(db)
@@ -71,12 +71,18 @@ const alter = (db: Kysely<any>, ...actions: string[]): Promise<void> =>
     await sql.raw(`alter table task ${actions}`).execute(transaction)
   })
 
-/** A transaction that fails soon if it has to wait for a lock; with rows locked, it would be part of deadlocks. */
+/**
+ * A transaction that gives up soon if it has to wait for a lock: it holds row locks itself, so a longer wait could end
+ * in a deadlock with requests.
+ */
 const withoutWaiting = (db: Kysely<any>, work: (transaction: Kysely<any>) => Promise<void>): Promise<void> =>
-  db.transaction().execute(async transaction => {
-    await sql`set local lock_timeout = '300ms'`.execute(transaction)
-    await work(transaction)
-  })
+  db
+    .transaction()
+    .setIsolationLevel('read committed')
+    .execute(async transaction => {
+      await sql`set local lock_timeout = '300ms'`.execute(transaction)
+      await work(transaction)
+    })
 
 /** The `not null` of a column, by a constraint that is checked while others write. */
 async function requirePositions(db: Kysely<any>): Promise<void> {
@@ -88,7 +94,7 @@ async function requirePositions(db: Kysely<any>): Promise<void> {
   await alter(db, `drop constraint ${name}`)
 }
 
-/** Number of tasks that are filled in in one transaction. */
+/** Number of tasks to fill in per transaction. */
 const CHUNK = 500
 
 interface Row {
@@ -99,24 +105,33 @@ interface Row {
   isAscii: boolean
 }
 
-/** Gives the tasks that are there their positions and folded texts. */
+const isAscii = (column: string) => `octet_length(${column}) = length(${column})`
+/** Folding never returns null for such a text. */
+const isUnfolded = (column: string) => `${column}_folded is null and not ${isAscii(column)}`
+
+/**
+ * Gives existing tasks their positions and folded texts. Tasks that older replicas create in the meantime have a
+ * position, and may lack the texts.
+ */
 async function fill(db: Kysely<any>): Promise<void> {
   let after: Row | undefined
   do {
     const start = after === undefined ? sql`true` : sql`(user_id, id) > (${after.user_id}, ${after.id}::uuid)`
     const { rows } = await sql<Row>`
-      select user_id, id, title, description,
-        octet_length(concat(title, description)) = length(concat(title, description)) as "isAscii"
-      from task where ${start} and position is null order by user_id, id limit ${sql.lit(CHUNK)}`.execute(db)
+      select user_id, id, title, description, ${sql.raw(isAscii('concat(title, description)'))} as "isAscii"
+      from task
+      where ${start} and (position is null
+        or ${sql.raw(isUnfolded('title'))} or ${sql.raw(isUnfolded('description'))})
+      order by user_id, id limit ${sql.lit(CHUNK)}`.execute(db)
     const last = rows.at(-1)
     if (last !== undefined) {
       await withoutWaiting(db, async transaction => {
+        for (const row of rows) if (!row.isAscii) await fillOne(transaction, row)
         await sql`
-          update task set position = ${sql.raw(positionOf('created_at', 'id'))}
+          update task set position = ${sql.raw(POSITION)}
           where ${start} and (user_id, id) <= (${last.user_id}, ${last.id}::uuid) and position is null`.execute(
           transaction,
         )
-        for (const row of rows) if (!row.isAscii) await foldTexts(transaction, row)
       })
     }
     after = last
@@ -124,12 +139,12 @@ async function fill(db: Kysely<any>): Promise<void> {
 }
 
 /**
- * Folds the texts of a task as the service folds those of queries; texts in ASCII do not need it. Writes none that is
- * not that of the task any more: replicas of the version before go on writing.
+ * Gives a task its position and folds its texts as the service folds those of queries; texts in ASCII do not need it.
+ * A text that an older replica has changed in the meantime is left alone.
  */
-const foldTexts = (db: Kysely<any>, { user_id, id, title, description }: Row) =>
+const fillOne = (db: Kysely<any>, { user_id, id, title, description }: Row) =>
   sql`
-    update task set title_folded = ${foldedColumn(title)}, description_folded = ${foldedColumn(description)}
-    where user_id = ${user_id} and id = ${id} and title = ${title} and description is not distinct from ${description}`.execute(
-    db,
-  )
+    update task set position = coalesce(position, ${sql.raw(POSITION)}),
+      title_folded = case when title = ${title} then ${foldedColumn(title)} else title_folded end,
+      description_folded = case when description = ${description} then ${foldedColumn(description)} else description_folded end
+    where user_id = ${user_id} and id = ${id}`.execute(db)

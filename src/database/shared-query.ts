@@ -60,10 +60,12 @@ export class SharedQuery extends pg.Query {
       const values = this.#values as string[]
       connection.bind({ statement: this.name, values, valueMapper: prepareValue }, false)
       connection.execute({}, false)
+      connection.sync()
     } catch (error) {
+      // Before the error is handled, which may end the connection.
+      connection.sync()
       this.handleError(error as Error, connection)
     }
-    connection.sync()
   }
 
   handleRowDescription({ fields }: { fields: { name: string; dataTypeID: number }[] }): void {

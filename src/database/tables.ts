@@ -30,7 +30,7 @@ export interface TaskTable {
   /** The user's clock at the row's last write. */
   revision: number
   due: JSONColumnType<DateParts> | null
-  /** By which lists are sorted and filtered: see `sortKey`. */
+  /** The key by which lists are sorted and filtered by due date: see `sortKey`. */
   due_key: Generated<string>
   start: JSONColumnType<DateParts> | null
   /** 0 is none, 4 is urgent. */

@@ -140,6 +140,18 @@ t.test('the texts of tasks from before are folded for search', async t => {
   t.ok(folded.includes('eclair') && folded.includes('arger 501'))
 })
 
+t.test('a repeated migration folds the texts of tasks that older replicas created meanwhile', async t => {
+  await using opened = await openBefore('0005_organise')
+  const { db, database, pending } = opened
+  await database.migrate(migrateUp)
+  // As after a crash: the migration is not recorded as done.
+  await sql`delete from kysely_migration where name = any(${pending}::text[])`.execute(db)
+  await insertTask(db, null, 'Éclair')
+  t.same(await database.migrate(migrateUp), pending)
+  const { rows } = await sql<{ title_folded: string }>`select title_folded from task where title = 'Éclair'`.execute(db)
+  t.same(rows, [{ title_folded: 'eclair' }])
+})
+
 t.test('tasks from before, and those of older replicas, are in the order of their creation', async t => {
   await using opened = await openBefore('0005_organise')
   const { db, database } = opened

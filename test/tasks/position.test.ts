@@ -8,6 +8,7 @@ import {
   positionAtEnd,
   positionAtStart,
   positionBetween,
+  positionOfNew,
   type Random,
   rewritten,
 } from '../../src/tasks/position.ts'
@@ -37,8 +38,8 @@ function seeded(seed: number): Random {
   return limit => Math.floor(((next() * 2 ** 21 + (next() >>> 11)) / 2 ** 53) * limit)
 }
 
-/** The position of a task that was never moved, as the database derives it. */
-const derived = (createdAt: number, id = '80000000') => `V${`${createdAt}`.padStart(13, '0')}${id}V`
+/** The position of a task that was never moved. */
+const derived = (createdAt: number, id = '80000000') => positionOfNew(createdAt, id)
 
 const isSorted = (positions: string[]) =>
   positions.every((position, i) => i === 0 || (positions[i - 1] as string) < position)
