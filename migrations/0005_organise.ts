@@ -20,7 +20,8 @@ const COLUMNS = {
 
 /**
  * The position of a task that was created at this time and never moved, as `positionOfNew` in the service has it.
- * Immutable, as Citus requires of an update: `extract` from a timestamptz is declared stable, from an interval it is not.
+ * It is immutable, as Citus requires of an update: `extract` from a timestamptz is declared stable, that from an interval
+ * immutable.
  */
 const positionOf = (created: string, id: string) =>
   `'V' || lpad((extract(epoch from ${created} - '1970-01-01T00:00:00Z'::timestamptz) * 1000)::bigint::text, 13, '0')
@@ -65,7 +66,7 @@ export async function down(db: Kysely<any>): Promise<void> {
   await alter(db, ...Object.keys(COLUMNS).map(name => `drop column if exists ${name}`))
 }
 
-/** Every statement waits behind one that waits to alter the table, so it gives up soon, and the migration is run again. */
+/** Every statement waits behind one that waits to alter the table, so it gives up soon and the migration is repeated. */
 const alter = (db: Kysely<any>, ...actions: string[]): Promise<void> =>
   withoutWaiting(db, async transaction => {
     await sql.raw(`alter table task ${actions}`).execute(transaction)
@@ -146,5 +147,6 @@ const fillOne = (db: Kysely<any>, { user_id, id, title, description }: Row) =>
   sql`
     update task set position = coalesce(position, ${sql.raw(POSITION)}),
       title_folded = case when title = ${title} then ${foldedColumn(title)} else title_folded end,
-      description_folded = case when description = ${description} then ${foldedColumn(description)} else description_folded end
+      description_folded =
+        case when description = ${description} then ${foldedColumn(description)} else description_folded end
     where user_id = ${user_id} and id = ${id}`.execute(db)

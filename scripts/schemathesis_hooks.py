@@ -44,7 +44,7 @@ validate_component = Case._validate_component
 
 
 def validate_decoded(self, location, value, validator_cls):
-    """It judges a changed path as it is sent, where an encoded character counts as several, and a tab is none."""
+    """Schemathesis validates a changed path percent-encoded: a character outside ASCII is too long, and a tab is valid."""
     if location == ParameterLocation.PATH and isinstance(value, dict):
         value = {name: unquote(part) if isinstance(part, str) else part for name, part in value.items()}
     return validate_component(self, location, value, validator_cls)
@@ -63,7 +63,7 @@ def before_call(context, case, kwargs):
     if case.query.get("sync_token") == EXAMPLE_TOKEN:
         del case.query["sync_token"]
     complete_dates(case.body)
-    # A neighbour that it invents does not exist: moves to an end are those that succeed. Some neighbours are left.
+    # Neighbours that it invents do not exist, so most moves are to the end instead.
     if case.operation.label.endswith("/move") and isinstance(case.body, dict) and "to" not in case.body:
         if not str(next(iter(case.body.values()), "0")).endswith("0"):
             case.body = {"to": "end"}

@@ -45,21 +45,9 @@ export function mergeDates(patch: Fields, stored: Dates): Partial<Dates> | Probl
 
 /** @param position of a new task, if the fields have none */
 export function columnsOfNew(fields: Fields, position: string): Columns {
-  const columns = columnsToWrite(fields)
-  const { description = null, due = null, start = null, priority = 0, tags = [] } = columns
-  return {
-    title: fields.title,
-    description,
-    completed: fields.completed,
-    due: due && JSON.stringify(due),
-    due_key: columns.due_key ?? sortKey(null),
-    start: start && JSON.stringify(start),
-    priority,
-    tags,
-    position: columns.position ?? position,
-    title_folded: columns.title_folded,
-    description_folded: columns.description_folded,
-  }
+  const { due = null, start = null, ...columns } = columnsToWrite(fields)
+  const defaults = { due_key: sortKey(null), priority: 0, tags: [], position }
+  return { ...defaults, ...columns, due: due && JSON.stringify(due), start: start && JSON.stringify(start) } as Columns
 }
 
 /**

@@ -3,9 +3,9 @@
  *
  * A position is a fraction in base 62, without its "0.". So there is always room between two of them, and none ends in
  * 0: nothing would fit between "a" and "a0". Positions at the ends of a list start with a head: a letter and a time in
- * milliseconds. Tasks that are created or moved to the end count upwards from V0…0, tasks
- * that are moved to the start count downwards from U9…9. So the ends never grow. Positions that are made here end in
- * random digits, so that concurrent requests do not choose the same one.
+ * milliseconds. Tasks that are created or moved to the end count upwards from V0…0, tasks that are moved to the start
+ * count downwards from U9…9. So the ends never grow. Positions that are made here end in random digits, so that
+ * concurrent requests do not choose the same one.
  */
 import { randomInt } from 'node:crypto'
 

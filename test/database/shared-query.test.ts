@@ -1,4 +1,4 @@
-/** Statements on pipelined connections: their rows are described once, and errors concern only one of them. */
+/** Statements on pipelined connections: their rows are described once, and an error affects only its own statement. */
 import pg from 'pg'
 import t from 'tap'
 import { SharedQuery } from '../../src/database/shared-query.ts'
@@ -46,7 +46,7 @@ t.test('the rows of a prepared statement are described once per connection', asy
   }
 })
 
-t.test('an error of a described statement concerns no other one', async t => {
+t.test('an error of a described statement affects no other statement', async t => {
   await using proxy = await createProxy()
   await proxy.listen()
   await using connection = await open(proxy.url)
